@@ -1,0 +1,88 @@
+/*
+ * binding.h - between PostgreSQL and the core
+ *
+ * Trees and violations live in the memory context that is current when they
+ * are made, unless said otherwise.
+ */
+#ifndef MATRIX_EVENTS_BINDING_H
+#define MATRIX_EVENTS_BINDING_H
+
+#include "compat.h"
+
+#include "core/event.h"
+#include "utils/jsonb.h"
+#include "utils/rel.h"
+
+/* Columns of matrix.event, which only ever grows at its end. */
+typedef enum EventColumn
+{
+	COLUMN_STREAM_ID,
+	COLUMN_EVENT_ID,
+	COLUMN_TYPE,
+	COLUMN_ROOM_ID,
+	COLUMN_SENDER,
+	COLUMN_STATE_KEY,
+	COLUMN_ORIGIN_SERVER_TS,
+	COLUMN_RECEIVED_TS,
+	COLUMN_CONTENT,
+	COLUMN_UNSIGNED,
+	COLUMN_EXTRA,
+	COLUMN_RAW,
+	COLUMN_MARK,
+	EVENT_COLUMNS
+} EventColumn;
+
+/* What a backend knows of a store, by its events table; see store.c. */
+typedef struct Store
+{
+	Oid			events;			/* hash key */
+	bool		valid;
+	Oid			owner;
+	Oid			sequence;
+	Oid			event_id_index;
+	char	   *schema;			/* its name, quoted for SQL */
+	mx_types   *types;			/* the built-in ones and the store's own */
+	MemoryContext context;		/* of the two above */
+} Store;
+
+typedef enum OnInvalid
+{
+	ON_INVALID_ERROR,
+	ON_INVALID_QUARANTINE
+} OnInvalid;
+
+extern int	on_invalid;			/* the setting matrix_events.on_invalid */
+
+/* module.c: the core's memory comes from a context, its regexes from PostgreSQL. */
+extern void arena_in(mx_arena *arena, MemoryContext context);
+extern const mx_regex matrix_regex;
+
+/* read.c: in */
+typedef struct ReadEvent
+{
+	mx_arena	arena;
+	mx_violations violations;
+	const mx_value *root;		/* NULL: not JSON, see violations */
+	bool		nul_replaced;	/* the text had \u0000, the tree has U+FFFD */
+} ReadEvent;
+
+extern void read_json_text(ReadEvent *read, char *text, int length);
+extern void read_jsonb(ReadEvent *read, Jsonb *jsonb);
+extern void build_from_jsonb(mx_builder *builder, Jsonb *jsonb);
+extern void begin_read(ReadEvent *read);
+
+/* read.c: out */
+extern Jsonb *jsonb_from_value(const mx_value *value);
+extern Jsonb *jsonb_from_violations(const mx_violations *violations);
+extern text *text_from_value(const mx_value *string);
+
+/* errors.c */
+extern void raise_violations(const mx_violations *violations) pg_attribute_noreturn();
+
+/* store.c */
+extern Store *get_store(Relation events);
+extern void quarantine(Store *store, text *raw, const mx_violations *violations);
+extern void load_user_type(mx_types *types, mx_arena *arena, const char *name, Jsonb *schema,
+						   mx_violations *violations);
+
+#endif

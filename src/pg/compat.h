@@ -1,0 +1,58 @@
+/*
+ * compat.h - what differs between PostgreSQL 14 and 18, in one place
+ */
+#ifndef MATRIX_EVENTS_COMPAT_H
+#define MATRIX_EVENTS_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "catalog/pg_class.h"
+#include "common/jsonapi.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+
+#if PG_VERSION_NUM < 140000
+#error "matrix_events needs PostgreSQL 14 or later"
+#endif
+
+/* Actions of the JSON parser return a verdict from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define JSON_ACTION static JsonParseErrorType
+#define JSON_ACTION_DONE return JSON_SUCCESS
+#else
+#define JSON_ACTION static void
+#define JSON_ACTION_DONE return
+#endif
+
+static inline JsonLexContext *
+make_json_lexer(char *text, int length, int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, text, length, encoding, true);
+#else
+	return makeJsonLexContextCstringLen(text, length, encoding, true);
+#endif
+}
+
+static inline IndexScanDesc
+begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int keys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, keys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, keys, 0);
+#endif
+}
+
+#if PG_VERSION_NUM < 160000
+#define owns_table(table, role) pg_class_ownercheck(table, role)
+#else
+#define owns_table(table, role) object_ownercheck(RelationRelationId, table, role)
+#endif
+
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+#endif

@@ -1,0 +1,271 @@
+/*
+ * store.c - what a backend knows of each store
+ *
+ * Kept by the oid of the store's events table.  A relcache message for that
+ * table makes an entry stale; so matrix.register_event_type sends one.  Stale
+ * entries are rebuilt when they are next asked for, never in the callback.
+ *
+ * All SQL here runs as the owner of the store, with qualified names, the way
+ * ri_triggers.c does it.
+ */
+#include "binding.h"
+
+#include "access/genam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static HTAB *stores = NULL;
+
+static void
+forget_store(Datum arg, Oid relation)
+{
+	HASH_SEQ_STATUS all;
+	Store	   *store;
+
+	hash_seq_init(&all, stores);
+	while ((store = hash_seq_search(&all)) != NULL)
+		if (relation == InvalidOid || relation == store->events)
+			store->valid = false;
+}
+
+static void
+make_stores(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Store)};
+
+	stores = hash_create("matrix_events stores", 8, &control, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterRelcacheCallback(forget_store, (Datum) 0);
+}
+
+/* Run f as the store's owner; an error restores the caller by itself. */
+typedef struct AsOwner
+{
+	Oid			caller;
+	int			context;
+} AsOwner;
+
+static AsOwner
+become_owner(const Store *store)
+{
+	AsOwner		before;
+
+	GetUserIdAndSecContext(&before.caller, &before.context);
+	SetUserIdAndSecContext(store->owner, before.context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	return before;
+}
+
+static void
+become_caller(AsOwner before)
+{
+	SPI_finish();
+	SetUserIdAndSecContext(before.caller, before.context);
+}
+
+void
+load_user_type(mx_types *types, mx_arena *arena, const char *name, Jsonb *schema, mx_violations *violations)
+{
+	MemoryContext context = arena->owner;
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Jsonb	   *copy = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(schema));
+	char	   *kept = pstrdup(name);
+	mx_builder	builder;
+
+	mx_builder_init(&builder, arena, violations);
+	build_from_jsonb(&builder, copy);
+	if (violations->count == 0)
+		mx_types_add(types, (mx_string) {kept, strlen(kept)}, builder.root, violations);
+	MemoryContextSwitchTo(caller);
+}
+
+/* SELECT type, schema FROM <store>.event_types */
+static void
+load_user_types(Store *store)
+{
+	AsOwner		before = become_owner(store);
+	char	   *query = psprintf("SELECT type, schema FROM %s.event_types", store->schema);
+	mx_arena   *arena = MemoryContextAlloc(store->context, sizeof(*arena));
+
+	arena_in(arena, store->context);
+	store->types = mx_types_new(arena, &matrix_regex);
+	if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read %s.event_types", store->schema);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		mx_violations violations;
+		bool		isnull;
+		Datum		schema = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
+
+		mx_violations_init(&violations, arena);
+		load_user_type(store->types, arena, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
+					   DatumGetJsonbP(schema), &violations);
+	}
+	become_caller(before);
+}
+
+static Oid
+find_event_id_index(Relation events)
+{
+	Oid			found = InvalidOid;
+	List	   *indexes = RelationGetIndexList(events);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index->rd_index->indisunique && index->rd_index->indnkeyatts == 1 &&
+			index->rd_index->indkey.values[0] == COLUMN_EVENT_ID + 1)
+			found = RelationGetRelid(index);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
+static void
+build_store(Store *store, Relation events)
+{
+	Oid			schema = RelationGetNamespace(events);
+	char	   *name = get_namespace_name(schema);
+	MemoryContext context;
+
+	if (events->rd_rel->reloftype == InvalidOid ||
+		strcmp(RelationGetRelationName(events), "events") != 0 ||
+		RelationGetNumberOfAttributes(events) < EVENT_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not the events table of a store", RelationGetRelationName(events)),
+				 errhint("Make a store with matrix.create_store.")));
+	store->sequence = get_relname_relid("events_stream_id", schema);
+	if (!OidIsValid(store->sequence))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("store \"%s\" has no sequence events_stream_id", name)));
+	store->owner = events->rd_rel->relowner;
+	store->event_id_index = find_event_id_index(events);
+
+	if (store->context != NULL)
+		MemoryContextDelete(store->context);
+	store->context = NULL;
+	context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events store", ALLOCSET_DEFAULT_SIZES);
+	store->context = context;
+	store->schema = MemoryContextStrdup(context, quote_identifier(name));
+	/* Had this failed, the context would have gone with its parent. */
+	store->context = NULL;
+	{
+		Store		loading = *store;
+
+		loading.context = context;
+		load_user_types(&loading);
+		store->types = loading.types;
+	}
+	MemoryContextSetParent(context, TopMemoryContext);
+	store->context = context;
+}
+
+/* The store of an open events table; owned by the cache, good until the next call. */
+Store *
+get_store(Relation events)
+{
+	Oid			key = RelationGetRelid(events);
+	Store	   *store;
+	bool		found;
+
+	if (stores == NULL)
+		make_stores();
+	store = hash_search(stores, &key, HASH_ENTER, &found);
+	if (!found)
+		memset((char *) store + sizeof(Oid), 0, sizeof(*store) - sizeof(Oid));
+	if (!found || !store->valid)
+	{
+		/* A message that comes while it is built makes it stale again. */
+		store->valid = true;
+		PG_TRY();
+		{
+			build_store(store, events);
+		}
+		PG_CATCH();
+		{
+			store->valid = false;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
+	return store;
+}
+
+/* INSERT INTO <store>.rejected (raw, violations) VALUES ($1, $2) */
+void
+quarantine(Store *store, text *raw, const mx_violations *violations)
+{
+	Oid			types[] = {TEXTOID, JSONBOID};
+	Datum		values[] = {PointerGetDatum(raw), JsonbPGetDatum(jsonb_from_violations(violations))};
+	char	   *query = psprintf("INSERT INTO %s.rejected (raw, violations) VALUES ($1, $2)", store->schema);
+	AsOwner		before = become_owner(store);
+
+	if (SPI_execute_with_args(query, 2, types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write to %s.rejected", store->schema);
+	become_caller(before);
+}
+
+/*
+ * matrix.check_event_schema(type text, schema jsonb) returns void: raises
+ * 22023 for a schema that matrix_events does not understand or a type that is
+ * built in.  Behind matrix.register_event_type.
+ */
+PG_FUNCTION_INFO_V1(check_event_schema);
+Datum
+check_event_schema(PG_FUNCTION_ARGS)
+{
+	char	   *type = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	mx_violations violations;
+	mx_arena	arena;
+
+	if (strlen(type) > MX_MAX_ID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("event type is longer than 255 bytes")));
+	if (mx_types_is_built_in((mx_string) {type, strlen(type)}))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("event type \"%s\" is built in", type),
+				 errhint("Register types of your own, such as org.example.poll.")));
+	arena_in(&arena, CurrentMemoryContext);
+	mx_violations_init(&violations, &arena);
+	load_user_type(mx_types_new(&arena, &matrix_regex), &arena, type, PG_GETARG_JSONB_P(1), &violations);
+	if (violations.count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid JSON Schema for event type \"%s\": %s %s", type,
+						violations.first->path[0] == '\0' ? "the schema" : violations.first->path,
+						violations.first->message),
+				 errhint("docs/reference.md lists the keywords of JSON Schema that are supported.")));
+	PG_RETURN_VOID();
+}
+
+/*
+ * matrix.forget_cached_types(events regclass) returns void: every backend
+ * reads the store's event types again.  Raises 42501 unless the caller owns
+ * the table.
+ */
+PG_FUNCTION_INFO_V1(forget_cached_types);
+Datum
+forget_cached_types(PG_FUNCTION_ARGS)
+{
+	Oid			events = PG_GETARG_OID(0);
+
+	if (!owns_table(events, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(events));
+	CacheInvalidateRelcacheByRelid(events);
+	PG_RETURN_VOID();
+}

@@ -221,13 +221,26 @@ check_presence(mx_event *event, const mx_event_options *options, mx_violations *
 		event->sender = event->user_id;
 }
 
-/* Valid if either era's schema takes it; else the era that came nearer speaks. */
+static bool
+has(const mx_violations *violations, const mx_violation *wanted)
+{
+	for (const mx_violation *violation = violations->first; violation != NULL; violation = violation->next)
+		if (violation->code == wanted->code && strcmp(violation->path, wanted->path) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Valid if either era's schema takes it; else the era that came nearer speaks,
+ * and when both are as near, both do.
+ */
 static void
 check_content(const mx_event_type *type, const mx_value *content, bool pruned, mx_violations *violations)
 {
 	mx_path		path = at("content");
 	mx_violations today;
 	mx_violations then;
+	size_t		nearest;
 
 	if (type->content == NULL || (content->length == 0 && type->empty_content))
 		return;
@@ -242,7 +255,20 @@ check_content(const mx_event_type *type, const mx_value *content, bool pruned, m
 		if (then.count == 0)
 			return;
 	}
-	mx_violations_take(violations, then.count > 0 && then.count < today.count ? &then : &today);
+	nearest = today.count;
+	if (then.count == nearest)
+	{
+		mx_violation *next;
+
+		for (mx_violation *violation = then.first; violation != NULL; violation = next)
+		{
+			next = violation->next;
+			violation->next = NULL;
+			if (!has(&today, violation))
+				mx_violations_take(&today, &(mx_violations) {.count = 1, .first = violation, .tail = &violation->next});
+		}
+	}
+	mx_violations_take(violations, then.count > 0 && then.count < nearest ? &then : &today);
 }
 
 /* A room event has at least one of these, even when its type is not known. */

@@ -104,22 +104,25 @@ fuzz: src/core/event_types.inc
 		$(addprefix $(SRC),$(call files,test/fuzz/*.c src/core/*.c)) -ljansson -lm
 	sh $(SRC)test/fuzz/run.sh $(SRC) $(FUZZ_SECONDS)
 
-# All tests on a private copy of the installed PostgreSQL: nothing is written
-# outside this folder.
-.PHONY: localcheck
-localcheck: all
+# A private copy of the installed PostgreSQL with the extension in it: nothing is
+# written outside this folder.
+.PHONY: tmp_install
+tmp_install: all
 	rm -rf tmp_install
 	mkdir tmp_install
 	tar -C / -chf - $(patsubst /%,%,$(bindir) $(pkglibdir) $(datadir)) | tar -C tmp_install -xf -
 	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) install DESTDIR='$(CURDIR)/tmp_install'
+
+.PHONY: localcheck
+localcheck: tmp_install
 	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) installcheck bindir='$(CURDIR)/tmp_install$(bindir)' \
 		EXTRA_REGRESS_OPTS="--temp-instance='$(CURDIR)/tmp_check'"
 
 .PHONY: demo bench docs
 demo:
 	sh $(SRC)test/demo/run.sh
-bench: all
-	perl $(SRC)test/bench/bench.pl
+bench:
+	sh $(SRC)test/bench/run.sh
 docs: docs/events.md
 docs/events.md: src/core/event_types.json docs/make_events_md.pl
 	perl $(SRC)docs/make_events_md.pl $< > $@

@@ -1,0 +1,56 @@
+-- What test/demo/run.sh shows.
+\set QUIET on
+\pset footer off
+\pset linestyle unicode
+\pset border 1
+SET client_min_messages = warning;
+\o /dev/null
+SELECT NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'matrix_events') AS fresh \gset
+CREATE EXTENSION IF NOT EXISTS matrix_events;
+SELECT matrix.create_store('demo_garden', server_name => 'example.org');
+SET search_path = demo_garden;
+SET timezone = 'UTC';
+SET matrix_events.on_invalid = 'quarantine';
+\copy events (raw) FROM 'test/data/conversation.ndjson' WITH (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
+\o
+\echo
+\echo 'A recorded conversation, loaded with COPY: what came in'
+SELECT (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM rejected) AS refused,
+	(SELECT count(DISTINCT room_id) FROM events) AS rooms, (SELECT count(DISTINCT sender) FROM events) AS senders,
+	(SELECT count(DISTINCT type) FROM events) AS types;
+
+\echo 'The lines that were refused, and why (nothing is lost: table rejected)'
+SELECT r.rejected_id AS no, left(regexp_replace(r.raw, '\s+', ' ', 'g'), 34) || '…' AS line,
+	v.path, v.message AS "what is wrong"
+FROM rejected r, jsonb_to_recordset(r.violations) AS v(path text, code text, message text) ORDER BY 1;
+
+\echo 'The last words in the garden'
+SELECT to_char(to_timestamp(origin_server_ts / 1000), 'HH24:MI') AS at, split_part(substr(sender, 2), ':', 1) AS who,
+	left(content->>'body', 64) AS says
+FROM (SELECT * FROM events WHERE room_id = '!garden:example.org' AND type = 'm.room.message'
+      ORDER BY stream_id DESC LIMIT 8) e ORDER BY stream_id;
+
+\echo 'Who is in the garden now (the last m.room.member of each user)'
+SELECT state_key AS "user", content->>'membership' AS membership, content->>'displayname' AS name, content->>'reason' AS reason
+FROM (SELECT DISTINCT ON (state_key) * FROM events
+      WHERE room_id = '!garden:example.org' AND type = 'm.room.member' AND state_key IS NOT NULL
+      ORDER BY state_key, stream_id DESC) m ORDER BY 2, 1;
+
+\echo 'The most loved messages'
+SELECT left(m.content->>'body', 52) AS message, string_agg(DISTINCT r.content#>>'{m.relates_to,key}', ' ') AS reactions, count(*) AS n
+FROM events r JOIN events m ON m.event_id = r.content#>>'{m.relates_to,event_id}'
+WHERE r.type = 'm.reaction' AND m.type = 'm.room.message' GROUP BY m.stream_id, 1 ORDER BY n DESC, m.stream_id LIMIT 5;
+
+\echo 'Calls between Alice and Bob'
+SELECT content->>'call_id' AS call, string_agg(substr(type, 8) || coalesce(' (' || (content->>'reason') || ')', ''), ' → ' ORDER BY stream_id) AS "what happened"
+FROM events WHERE type LIKE 'm.call.%' AND type <> 'm.call.candidates' GROUP BY 1 ORDER BY min(stream_id);
+
+\echo 'And one event is checked without storing it: SELECT * FROM matrix.validate(...)'
+SELECT * FROM matrix.validate('{"type":"m.call.invite","room_id":"!alicebob:example.org","sender":"@alice",
+	"event_id":"$c","origin_server_ts":1760340000000.5,"content":{"call_id":"","version":0,"offer":{"type":"offer"}}}');
+\o /dev/null
+RESET search_path;
+SELECT matrix.drop_store('demo_garden', force => true);
+\if :fresh
+DROP EXTENSION matrix_events;
+\endif

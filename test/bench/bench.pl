@@ -1,0 +1,149 @@
+#!/usr/bin/perl
+# The benchmark: bench.pl WORK_FOLDER DOCS_FOLDER, on the server of the environment.
+#
+# Every figure is a ratio of two works measured one after the other in each
+# round; what is printed is the median over the rounds, with the least and the
+# greatest.  Writes benchmarks.md's table and benchmarks.svg.
+use strict;
+use warnings;
+use Time::HiRes qw(time);
+
+my ($work, $docs) = @ARGV;
+my $rounds = $ENV{BENCH_ROUNDS} // 9;
+chdir $work or die;
+
+sub run { system(@_) == 0 or die "failed: @_\n" }
+sub sql { run('psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', map { ('-c', $_) } @_) }
+sub value { my $out = qx(psql -XqAt -c "$_[0]"); chomp $out; return $out }
+
+# The seconds of one statement, without the start of psql.
+sub timed
+{
+	my ($statement) = @_;
+	my $out = qx(psql -XqAt -v ON_ERROR_STOP=1 -c '\\timing on' -c "$statement");
+	my ($ms) = $out =~ /Time: ([0-9.]+) ms/ or die "no time: $out";
+	return $ms / 1000;
+}
+
+my $columns = 'stream_id, event_id, type, room_id, sender, state_key, origin_server_ts, received_ts, content, unsigned, extra, raw, mark';
+my $into_plain = 'INSERT INTO bench.plain VALUES (' . join(', ', map { "\$$_" } 1 .. 13) . ')';
+my $into_store = 'INSERT INTO chat.events (raw) VALUES ($1)';
+
+sub inserts
+{
+	my ($statement, $parameters, $clients, $per_transaction, $file) = @_;
+	sql('TRUNCATE chat.events, bench.plain');
+	my $seconds = qx("$work/insert" "" '$statement' $parameters $clients $per_transaction $file);
+	die "insert failed\n" if $?;
+	return $seconds;
+}
+
+sub insert_pair
+{
+	my ($clients, $per_transaction) = @_;
+	return (
+		sub { inserts($into_store, 1, $clients, $per_transaction, 'raw-few.tsv') },
+		sub { inserts($into_plain, 13, $clients, $per_transaction, 'columns-few.tsv') });
+}
+
+sub copy_raw { sql('TRUNCATE chat.events, bench.plain'); return timed("\\copy chat.events (raw) FROM 'raw.tsv'") }
+sub copy_columns { sql('TRUNCATE chat.events, bench.plain'); return timed("\\copy bench.plain FROM 'columns.tsv'") }
+sub expression { my $e = shift; return sub { timed("SELECT count(*) FROM bench.events WHERE ($e) IS NULL") } }
+
+# What, against what, 'time' (at most) or 'rate' (at least), the budget, the two works.
+my @works = (
+	['COPY of raw events', 'COPY of ready columns into a plain table with the same indexes', 'time', 1.30, \&copy_raw, \&copy_columns],
+	(map {
+		my ($clients, $per_transaction) = @$_;
+		["single-row INSERT, $clients client" . ($clients > 1 ? 's' : '') . ($per_transaction ? ", $per_transaction to a transaction" : ''),
+			'the same of ready columns into the plain table', 'rate', 0.80, insert_pair(@$_)];
+	} [1, 0], [2, 0], [4, 0], [1, 50], [4, 50]),
+	['is_valid(text)', 'jsonb_in of the same text', 'time', 1.5, expression('matrix.is_valid(raw)'), expression('raw::jsonb')],
+	['is_valid(jsonb)', 'jsonb_in of the same text', 'time', 0.8, expression('matrix.is_valid(doc)'), expression('raw::jsonb')],
+	['is_valid(jsonb)', 'a hand-written PL/pgSQL validator of the envelope and two types', 'time', undef, expression('matrix.is_valid(doc)'), expression('bench.check_event(doc)')],
+);
+if (my $only = $ENV{BENCH_ONLY}) { @works = grep { $_->[0] =~ /$only/ } @works }
+
+sub median { my @s = sort { $a <=> $b } @_; return @s % 2 ? $s[@s / 2] : ($s[@s / 2 - 1] + $s[@s / 2]) / 2 }
+
+my $events = value('SELECT count(*) FROM bench.events');
+my $few = qx(wc -l < raw-few.tsv); chomp $few;
+my @results;
+for my $w (@works)
+{
+	my ($what, $against, $kind, $budget, $ours, $theirs) = @$w;
+	my (@ratios, @us, @their_us);
+	my $n = $what =~ /INSERT/ ? $few : $events;
+	$ours->(), $theirs->();    # warm
+	for my $round (1 .. $rounds)
+	{
+		# Who begins changes from round to round.
+		my ($a, $b);
+		if ($round % 2) { $a = $ours->(); $b = $theirs->() } else { $b = $theirs->(); $a = $ours->() }
+		push @ratios, $kind eq 'rate' ? $b / $a : $a / $b;
+		push @us, $a / $n * 1e6;
+		push @their_us, $b / $n * 1e6;
+	}
+	@ratios = sort { $a <=> $b } @ratios;
+	push @results, [$what, $against, $kind, $budget, \@ratios, median(@us), median(@their_us)];
+	printf STDERR "%-55s %.2f (%.2f to %.2f)%s  %.1f / %.1f us\n", $what, median(@ratios), $ratios[0], $ratios[-1],
+		defined $budget ? sprintf('  budget %.2f', $budget) : '', median(@us), median(@their_us);
+}
+exit if $ENV{BENCH_ONLY};
+
+# ---- docs/benchmarks.md: the part between the marks is written anew ----
+
+my $version = value('SHOW server_version');
+my $cpus = qx(nproc); chomp $cpus;
+my ($cpu) = qx(cat /proc/cpuinfo) =~ /model name\s*:\s*(.*)/;
+my $mean = value('SELECT round(avg(octet_length(raw))) FROM bench.events');
+my @now = gmtime;
+my $table = sprintf("Measured on %04d-%02d-%02d: PostgreSQL %s, %d cores%s, %d events of %d bytes on average, %d rounds.\n\n",
+	$now[5] + 1900, $now[4] + 1, $now[3], $version, $cpus, $cpu ? " ($cpu)" : '', $events, $mean, $rounds);
+$table .= "| work | against | ratio: median (least to greatest) | budget | µs an event | µs of the other |\n| --- | --- | --- | --- | --- | --- |\n";
+for (@results)
+{
+	my ($what, $against, $kind, $budget, $ratios, $us, $their_us) = @$_;
+	$table .= sprintf("| %s | %s | %.2f of its %s (%.2f to %.2f) | %s | %.1f | %.1f |\n", $what, $against, median(@$ratios), $kind,
+		$ratios->[0], $ratios->[-1], !defined $budget ? '' : ($kind eq 'time' ? 'at most ' : 'at least ') . sprintf('%.2f', $budget), $us, $their_us);
+}
+open my $in, '<', "$docs/benchmarks.md" or die "benchmarks.md: $!";
+my $page = do { local $/; <$in> };
+close $in;
+$page =~ s/(<!-- figures -->\n).*?(<!-- end -->)/$1$table$2/s or die "benchmarks.md has no marks\n";
+open my $out, '>', "$docs/benchmarks.md" or die;
+print $out $page;
+close $out;
+
+# ---- the plot: a row a work, a dot a round, a line the budget ----
+
+my ($left, $width, $height, $top) = (330, 460, 30, 34);
+my $max = 2;
+my $x = sub { my $r = shift; $r = $max if $r > $max; return $left + $r / $max * $width };
+my $bottom = $top + $height * @results;
+my $svg = sprintf qq(<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">\n<rect width="100%%" height="100%%" fill="white"/>\n),
+	$left + $width + 70, $bottom + 46;
+$svg .= sprintf qq(<text x="8" y="18" font-weight="bold">Ratio to the work named in the table: a dot a round, the bar the median, the red line the budget</text>\n);
+for (my $tick = 0; $tick <= $max + 0.01; $tick += 0.25)
+{
+	$svg .= sprintf qq(<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="%s"/><text x="%.1f" y="%d" text-anchor="middle">%.2f</text>\n),
+		$x->($tick), $top, $x->($tick), $bottom, $tick == 1 ? '#888' : '#ddd', $x->($tick), $bottom + 16, $tick;
+}
+my $y = $top;
+for (@results)
+{
+	my ($what, $against, $kind, $budget, $ratios) = @$_;
+	my $label = $what . ($against =~ /PL\/pgSQL/ ? ' (to PL/pgSQL)' : '') . ($kind eq 'rate' ? ', rate' : ', time');
+	$svg .= sprintf qq(<text x="%d" y="%d" text-anchor="end">%s</text>\n), $left - 8, $y + 19, $label;
+	$svg .= sprintf qq(<rect x="%d" y="%d" width="%.1f" height="12" fill="#9ecae1"/>\n), $left, $y + 9, $x->(median(@$ratios)) - $left;
+	$svg .= sprintf qq(<circle cx="%.1f" cy="%d" r="2.5" fill="#08519c" fill-opacity="0.6"/>\n), $x->($_), $y + 15 for @$ratios;
+	$svg .= sprintf qq(<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#cb181d" stroke-width="2"/>\n), $x->($budget), $y + 4, $x->($budget), $y + 26
+		if defined $budget;
+	$svg .= sprintf qq(<text x="%.1f" y="%d">%.2f</text>\n), $left + $width + 12, $y + 19, median(@$ratios);
+	$y += $height;
+}
+$svg .= sprintf qq(<text x="%d" y="%d" text-anchor="middle">time: lower is better; rate: higher is better</text>\n</svg>\n), $left + $width / 2, $bottom + 36;
+open $out, '>', "$docs/benchmarks.svg" or die;
+print $out $svg;
+close $out;
+print $table;

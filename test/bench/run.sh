@@ -1,0 +1,15 @@
+#!/bin/sh
+# make bench: the benchmark on a throw-away cluster.  BENCH_EVENTS (20000),
+# BENCH_ROUNDS (9) and BENCH_ONLY (a pattern of works; writes no docs) change it.
+set -eu
+. "$(dirname "$0")/../lib.sh"
+need libpq-dev perl
+work_copy
+# A server without fsync shows the cost of the processor, which is ours.
+start_cluster -c fsync=off -c shared_buffers=512MB -c max_wal_size=8GB -c checkpoint_timeout=1h -c autovacuum=off
+$as mkdir bench && cd bench
+$as gcc -O2 -I"$(pg_config --includedir)" -o insert ../test/bench/insert.c -lpq
+$as perl ../test/bench/generate.pl "${BENCH_EVENTS:-20000}" > events.ndjson
+psql -Xq -v ON_ERROR_STOP=1 -f ../test/bench/bench.sql -f ../test/bench/plpgsql_validator.sql >/dev/null
+for file in raw columns; do head -n 5000 $file.tsv > $file-few.tsv; done
+perl ../test/bench/bench.pl "$work/bench" "$here/docs"

@@ -77,7 +77,7 @@ extern Jsonb *jsonb_from_violations(const mx_violations *violations);
 extern text *text_from_value(const mx_value *string);
 
 /* errors.c */
-extern void raise_violations(const mx_violations *violations) pg_attribute_noreturn();
+pg_noreturn extern void raise_violations(const mx_violations *violations);
 
 /* store.c */
 extern Store *get_store(Relation events);

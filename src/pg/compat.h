@@ -51,6 +51,10 @@ begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int keys)
 #define owns_table(table, role) object_ownercheck(RelationRelationId, table, role)
 #endif
 
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif

@@ -96,7 +96,7 @@ list_of_events(const mx_value *root, const char *key, uint32_t most, mx_violatio
 	mx_path		path = at(key);
 
 	if (list != NULL && list->length > most)
-		mx_violate(violations, MX_TOO_MANY, &path, "must be at most %u elements", most);
+		mx_violate(violations, MX_TOO_MANY, &path, "must have at most %u elements", most);
 }
 
 /*

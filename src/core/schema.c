@@ -540,13 +540,13 @@ kinds_text(const mx_schema *schema, char *buffer, size_t size)
 }
 
 static void
-check_bounds(mx_bounds bounds, double number, mx_code low, mx_code high, const char *unit,
+check_bounds(mx_bounds bounds, double number, mx_code low, mx_code high, const char *verb, const char *unit,
 			 const mx_path *path, mx_violations *violations)
 {
 	if (number < bounds.least)
-		mx_violate(violations, low, path, "must be at least %.0f%s", bounds.least, unit);
+		mx_violate(violations, low, path, "must %s at least %.0f%s", verb, bounds.least, unit);
 	if (number > bounds.most)
-		mx_violate(violations, high, path, "must be at most %.0f%s", bounds.most, unit);
+		mx_violate(violations, high, path, "must %s at most %.0f%s", verb, bounds.most, unit);
 }
 
 static void
@@ -560,7 +560,7 @@ check_string(const mx_schema *schema, mx_string text, const mx_path *path, mx_vi
 		mx_violate(violations, MX_PATTERN, path, "must match %.*s",
 				   (int) mx_clip(schema->pattern.text, schema->pattern.length, 200), schema->pattern.text);
 	if (!isnan(schema->length.least) || !isnan(schema->length.most))
-		check_bounds(schema->length, (double) mx_code_points(text), MX_TOO_SHORT, MX_TOO_LONG,
+		check_bounds(schema->length, (double) mx_code_points(text), MX_TOO_SHORT, MX_TOO_LONG, "be",
 					 " characters long", path, violations);
 }
 
@@ -570,7 +570,7 @@ check_object(const mx_schema *schema, const mx_value *value, const mx_path *path
 {
 	size_t		found = 0;
 
-	check_bounds(schema->properties_count, value->length, MX_TOO_FEW, MX_TOO_MANY, " members", path, violations);
+	check_bounds(schema->properties_count, value->length, MX_TOO_FEW, MX_TOO_MANY, "have", " members", path, violations);
 	if (schema->property_count == 0 && schema->pattern_count == 0 && schema->additional == NULL &&
 		schema->names == NULL)
 		return;
@@ -721,10 +721,10 @@ mx_schema_check(const mx_schema *schema, const mx_value *value, const mx_path *p
 				mx_violate(violations, MX_TYPE, path, "must be %s, not a fraction",
 						   kinds_text(schema, buffer, sizeof(buffer)));
 			if (!isnan(schema->value.least) || !isnan(schema->value.most))
-				check_bounds(schema->value, mx_number(value), MX_NUMBER_RANGE, MX_NUMBER_RANGE, "", path, violations);
+				check_bounds(schema->value, mx_number(value), MX_NUMBER_RANGE, MX_NUMBER_RANGE, "be", "", path, violations);
 			break;
 		case MX_ARRAY:
-			check_bounds(schema->items_count, value->length, MX_TOO_FEW, MX_TOO_MANY, " elements", path, violations);
+			check_bounds(schema->items_count, value->length, MX_TOO_FEW, MX_TOO_MANY, "have", " elements", path, violations);
 			if (schema->items != NULL)
 			{
 				size_t		i = 0;

@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 # The benchmark: bench.pl WORK_FOLDER DOCS_FOLDER, on the server of the environment.
 #
-# Every figure is a ratio of two works measured one after the other in each
-# round; what is printed is the median over the rounds, with the least and the
+# Every figure is a ratio of two works measured in turns in each round; what is printed is the median over the rounds, with the least and the
 # greatest.  Writes benchmarks.md's table and benchmarks.svg.
 use strict;
 use warnings;
@@ -25,7 +24,6 @@ sub timed
 	return $ms / 1000;
 }
 
-my $columns = 'stream_id, event_id, type, room_id, sender, state_key, origin_server_ts, received_ts, content, unsigned, extra, raw, mark';
 my $into_plain = 'INSERT INTO bench.plain VALUES (' . join(', ', map { "\$$_" } 1 .. 13) . ')';
 my $into_store = 'INSERT INTO chat.events (raw) VALUES ($1)';
 
@@ -46,8 +44,8 @@ sub insert_pair
 		sub { inserts($into_plain, 13, $clients, $per_transaction, 'columns-few.tsv') });
 }
 
-sub copy_raw { sql('TRUNCATE chat.events, bench.plain'); return timed("\\copy chat.events (raw) FROM 'raw.tsv'") }
-sub copy_columns { sql('TRUNCATE chat.events, bench.plain'); return timed("\\copy bench.plain FROM 'columns.tsv'") }
+sub copy_raw { sql('TRUNCATE chat.events, bench.plain'); return timed("COPY chat.events (raw) FROM '$work/raw.tsv'") }
+sub copy_columns { sql('TRUNCATE chat.events, bench.plain'); return timed("COPY bench.plain FROM '$work/columns.tsv'") }
 sub expression { my $e = shift; return sub { timed("SELECT count(*) FROM bench.events WHERE ($e) IS NULL") } }
 
 # What, against what, 'time' (at most) or 'rate' (at least), the budget, the two works.
@@ -77,12 +75,13 @@ for my $w (@works)
 	$ours->(), $theirs->();    # warm
 	for my $round (1 .. $rounds)
 	{
-		# Who begins changes from round to round.
-		my ($a, $b);
-		if ($round % 2) { $a = $ours->(); $b = $theirs->() } else { $b = $theirs->(); $a = $ours->() }
+		# Ours, theirs, theirs, ours: what drifts meets both alike.
+		my $a = $ours->();
+		my $b = $theirs->() + $theirs->();
+		$a += $ours->();
 		push @ratios, $kind eq 'rate' ? $b / $a : $a / $b;
-		push @us, $a / $n * 1e6;
-		push @their_us, $b / $n * 1e6;
+		push @us, $a / 2 / $n * 1e6;
+		push @their_us, $b / 2 / $n * 1e6;
 	}
 	@ratios = sort { $a <=> $b } @ratios;
 	push @results, [$what, $against, $kind, $budget, \@ratios, median(@us), median(@their_us)];

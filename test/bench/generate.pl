@@ -78,7 +78,7 @@ my %make = (
 	},
 	presence => sub { return ('m.presence', {presence => any('online', 'unavailable', 'offline'), last_active_ago => draw(600_000)}) },
 );
-# Of 1000 events: 850 message events, 100 that relate or redact, and what changes state.
+# Of 1000 events: 650 m.room.message, 200 encrypted, 100 that relate or redact, and the rest.
 my %mix = (message => 380, html => 120, reply => 110, edit => 20, image => 20, encrypted => 200, reaction => 80,
 	redaction => 20, member => 25, topic => 2, call => 3, presence => 20);
 my @mix = map { ($_) x $mix{$_} } sort keys %mix;

@@ -13,11 +13,14 @@ need() {
 	sudo=
 	[ "$(id -u)" = 0 ] || sudo=sudo
 	echo "installing:$missing" >&2
+	log=$(mktemp)
 	$sudo sh -c "export DEBIAN_FRONTEND=noninteractive
-		apt-get update -q >/dev/null && apt-get install -q -y --no-install-recommends $missing >/dev/null" || {
+		apt-get update -q && apt-get install -q -y --no-install-recommends $missing" >"$log" 2>&1 || {
+		cat "$log" >&2
 		echo "could not install:$missing" >&2
 		exit 1
 	}
+	rm -f "$log"
 }
 
 # work_copy: a copy of the tree in a folder of its own that goes away at the

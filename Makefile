@@ -27,9 +27,9 @@ PG_CFLAGS     = -std=gnu11 -Werror -Wno-declaration-after-statement
 SHLIB_LINK    = -ljansson -lm -Wl,--version-script=exports.map -Wl,--no-undefined-version
 
 REGRESS        = $(patsubst test/sql/%.sql,%,$(call files,test/sql/*.sql))
-REGRESS_OPTS   = --inputdir=test --load-extension=$(EXTNAME)
+REGRESS_OPTS   = --inputdir=test --encoding=UTF8 --no-locale --load-extension=$(EXTNAME)
 ISOLATION      = $(patsubst test/specs/%.spec,%,$(call files,test/specs/*.spec))
-ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTNAME)
+ISOLATION_OPTS = --inputdir=test --outputdir=. --encoding=UTF8 --no-locale --load-extension=$(EXTNAME)
 REGRESS_PREP   = test-prep
 TAP_TESTS      = 1
 PROVE_TESTS    = test/t/*.pl

@@ -11,7 +11,7 @@ work_copy
 log=$work/log.txt
 
 # The core alone, then everything that needs a server; both run whatever the other does.
-$as env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE -u PGSERVICE LC_ALL=C.UTF-8 \
+$as env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE -u PGSERVICE LANG=C.UTF-8 LC_ALL=C.UTF-8 \
 	sh -c "make -s unitcheck; make -s localcheck" </dev/null 2>&1 | tee "$log"
 
 awk '

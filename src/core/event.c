@@ -19,12 +19,6 @@ at(const char *key)
 	return (mx_path) {&top, key, strlen(key), 0};
 }
 
-static mx_string
-string_of(const mx_value *value)
-{
-	return (mx_string) {value->u.text, value->length};
-}
-
 /* U+FFFD in UTF-8. */
 static bool
 has_replacement(const mx_value *string)
@@ -69,7 +63,7 @@ identifier(const mx_value *root, const char *key, bool required, mx_grammar gram
 		mx_violate(violations, MX_GRAMMAR, &path, "holds U+0000");
 		return NULL;
 	}
-	fault = grammar == NULL ? NULL : grammar(string_of(value));
+	fault = grammar == NULL ? NULL : grammar(mx_string_of(value));
 	if (fault != NULL)
 		mx_violate(violations, MX_GRAMMAR, &path, "%s", fault);
 	return value;
@@ -324,7 +318,7 @@ mx_event_check(const mx_value *root, mx_types *types, const mx_event_options *op
 		mx_violate(violations, MX_MISSING, &path, "is required");
 	}
 	if (event->type != NULL)
-		type = mx_types_find(types, string_of(event->type), event->content);
+		type = mx_types_find(types, mx_string_of(event->type), event->content);
 	event->kind = type == NULL ? MX_KIND_ANY : type->kind;
 	event->in_room = event->kind == MX_KIND_MESSAGE || event->kind == MX_KIND_STATE ||
 		(event->kind == MX_KIND_ANY && looks_like_room_event(root));

@@ -71,12 +71,6 @@ typedef struct mx_compiler
 static const mx_schema *compile(mx_compiler *compiler, const mx_value *source, const mx_path *path, int nesting);
 
 static mx_string
-string_of(const mx_value *value)
-{
-	return (mx_string) {value->u.text, value->length};
-}
-
-static mx_string
 key_of(const mx_value *value)
 {
 	return (mx_string) {value->key, value->key_length};
@@ -86,12 +80,6 @@ static bool
 is(mx_string string, const char *text)
 {
 	return string.length == strlen(text) && memcmp(string.text, text, string.length) == 0;
-}
-
-static bool
-same(mx_string a, mx_string b)
-{
-	return a.length == b.length && memcmp(a.text, b.text, a.length) == 0;
 }
 
 static mx_path
@@ -327,11 +315,11 @@ compile_properties(mx_compiler *compiler, mx_schema *schema, const mx_value *pro
 			return;
 		}
 		for (i = 0; i < schema->property_count; i++)
-			if (same(named[i].name, string_of(name)))
+			if (mx_same(named[i].name, mx_string_of(name)))
 				break;
 		if (i == schema->property_count)
 		{
-			named[i] = (mx_named) {string_of(name), NULL, false};
+			named[i] = (mx_named) {mx_string_of(name), NULL, false};
 			schema->property_count++;
 		}
 		if (!named[i].required)
@@ -444,9 +432,9 @@ compile_keyword(mx_compiler *compiler, mx_schema *schema, const mx_value *source
 		if (keyword->kind != MX_STRING)
 			complain(compiler, here, "must be a string");
 		else if (is(name, "pattern"))
-			schema->pattern = compile_pattern(compiler, string_of(keyword), here);
+			schema->pattern = compile_pattern(compiler, mx_string_of(keyword), here);
 		else if (is(name, "format"))
-			schema->grammar = mx_grammar_named(string_of(keyword));
+			schema->grammar = mx_grammar_named(mx_string_of(keyword));
 		else
 		{
 			const mx_value *target = resolve(compiler, keyword);
@@ -581,7 +569,7 @@ check_object(const mx_schema *schema, const mx_value *value, const mx_path *path
 		bool		known = false;
 
 		for (size_t i = 0; i < schema->property_count; i++)
-			if (same(schema->properties[i].name, name))
+			if (mx_same(schema->properties[i].name, name))
 			{
 				/* A name that is only required has no schema of its own. */
 				known = schema->properties[i].schema != NULL;
@@ -615,7 +603,7 @@ check_object(const mx_schema *schema, const mx_value *value, const mx_path *path
 
 			if (!schema->properties[i].required)
 				continue;
-			while (child != NULL && !same(key_of(child), name))
+			while (child != NULL && !mx_same(key_of(child), name))
 				child = child->next;
 			if (child == NULL)
 				mx_violate(violations, MX_MISSING, &here, "is required");
@@ -713,7 +701,7 @@ mx_schema_check(const mx_schema *schema, const mx_value *value, const mx_path *p
 	switch (value->kind)
 	{
 		case MX_STRING:
-			check_string(schema, string_of(value), path, violations);
+			check_string(schema, mx_string_of(value), path, violations);
 			break;
 		case MX_INTEGER:
 		case MX_NUMBER:

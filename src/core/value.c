@@ -288,6 +288,22 @@ mx_equals_text(const mx_value *value, const char *text)
 		memcmp(value->u.text, text, value->length) == 0;
 }
 
+mx_string
+mx_string_of(const mx_value *value)
+{
+	if (value == NULL || value->kind != MX_STRING)
+		return (mx_string) {NULL, 0};
+	return (mx_string) {value->u.text, value->length};
+}
+
+bool
+mx_same(mx_string a, mx_string b)
+{
+	if (a.text == NULL || b.text == NULL)
+		return a.text == b.text;
+	return a.length == b.length && memcmp(a.text, b.text, a.length) == 0;
+}
+
 bool
 mx_is_integral(const mx_value *value)
 {

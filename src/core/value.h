@@ -106,6 +106,9 @@ extern void mx_build_null(mx_builder *builder);
 /* The member of an object, or NULL: no such member, or not an object. */
 extern const mx_value *mx_member(const mx_value *object, const char *key);
 extern bool mx_equals_text(const mx_value *value, const char *text);
+/* A string's text; text NULL: not there, or no string. */
+extern mx_string mx_string_of(const mx_value *value);
+extern bool mx_same(mx_string a, mx_string b);
 extern bool mx_equal(const mx_value *a, const mx_value *b);
 extern const char *mx_kind_name(const mx_value *value);
 

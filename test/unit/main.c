@@ -106,6 +106,9 @@ main(int argc, char **argv)
 	test_canonical();
 	test_types();
 	test_event(argv[1]);
+	test_membership();
+	test_presence();
+	test_call();
 	printf("unit: %d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }

@@ -42,5 +42,8 @@ extern void test_schema(void);
 extern void test_canonical(void);
 extern void test_types(void);
 extern void test_event(const char *data);
+extern void test_membership(void);
+extern void test_presence(void);
+extern void test_call(void);
 
 #endif

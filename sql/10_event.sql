@@ -13,11 +13,14 @@ CREATE TYPE matrix.event AS (
 	unsigned			jsonb,
 	extra				jsonb,
 	raw					text COLLATE "C",
-	mark				xid8
+	mark				xid8,
+	outlier				boolean,
+	rejected			boolean,
+	soft_failed			boolean
 );
 COMMENT ON TYPE matrix.event IS
 	'One Matrix event as a row: the type of every store''s events table.';
-COMMENT ON COLUMN matrix.event.stream_id IS 'The stream position: the order in which the store took its events.';
+COMMENT ON COLUMN matrix.event.stream_id IS 'The stream position: the order in which the store took its events. Negative: history that was backfilled.';
 COMMENT ON COLUMN matrix.event.event_id IS 'The event''s id; a local one where the event came without.';
 COMMENT ON COLUMN matrix.event.type IS 'The event''s type, such as m.room.message.';
 COMMENT ON COLUMN matrix.event.room_id IS 'The room; null for events outside rooms, such as m.presence.';
@@ -29,4 +32,7 @@ COMMENT ON COLUMN matrix.event.content IS 'The event''s content.';
 COMMENT ON COLUMN matrix.event.unsigned IS 'What a server added to the event: age, transaction_id, redacted_because and the like.';
 COMMENT ON COLUMN matrix.event.extra IS 'Every other top-level key: auth_events, prev_events, depth, hashes, signatures, redacts and the like.';
 COMMENT ON COLUMN matrix.event.raw IS 'In: the JSON text to take. Kept only where jsonb cannot hold the event exactly (U+0000 in a string).';
+COMMENT ON COLUMN matrix.event.outlier IS 'True: a server holds the event without the room''s state at it. It changes no derived row.';
+COMMENT ON COLUMN matrix.event.rejected IS 'True: a server''s authorization rules rejected it. It changes no derived row.';
+COMMENT ON COLUMN matrix.event.soft_failed IS 'True: it failed against the room''s current state. It changes no derived row.';
 COMMENT ON COLUMN matrix.event.mark IS 'The next transaction id when the position was given: what tells readers that no lower position can still appear.';

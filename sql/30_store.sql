@@ -11,21 +11,15 @@ CREATE FUNCTION matrix.check_event_schema(type text, schema jsonb) RETURNS void
 COMMENT ON FUNCTION matrix.check_event_schema(text, jsonb) IS
 	'Raises 22023 when a JSON Schema cannot be registered for an event type. Behind matrix.register_event_type.';
 
+CREATE FUNCTION matrix.settings_after_update() RETURNS trigger
+	AS 'MODULE_PATHNAME' LANGUAGE c;
+COMMENT ON FUNCTION matrix.settings_after_update() IS
+	'Trigger of every store''s settings table: makes every backend read them again. Set up by matrix.create_store.';
+
 CREATE FUNCTION matrix.forget_cached_types(events regclass) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE c STRICT;
 COMMENT ON FUNCTION matrix.forget_cached_types(regclass) IS
 	'Makes every backend read a store''s event types again. Behind matrix.register_event_type.';
-
-CREATE FUNCTION matrix.is_store(name text) RETURNS boolean
-	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
-	AS $$
-		SELECT EXISTS (
-			SELECT FROM pg_catalog.pg_class c
-			JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-			WHERE n.nspname = name AND c.relname = 'events'
-			  AND c.reloftype = 'matrix.event'::pg_catalog.regtype)
-	$$;
-COMMENT ON FUNCTION matrix.is_store(text) IS 'Whether a schema of this name is a store.';
 
 CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -53,11 +47,29 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 		EXECUTE pg_catalog.format($sql$
 			CREATE TABLE %1$I.settings (
 				only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-				server_name text COLLATE "C"
+				server_name text COLLATE "C",
+				activity_types text[] COLLATE "C" NOT NULL DEFAULT '{m.room.message,m.room.encrypted,m.sticker,m.reaction}',
+				presence_profile text NOT NULL DEFAULT '2015' CHECK (presence_profile IN ('2015', 'current')),
+				presence_equal_level_bumps boolean NOT NULL DEFAULT false,
+				presence_active_ms bigint NOT NULL DEFAULT 60000 CHECK (presence_active_ms > 0),
+				presence_idle_ms bigint DEFAULT 300000 CHECK (presence_idle_ms > 0),
+				presence_offline_ms bigint DEFAULT 1800000 CHECK (presence_offline_ms > 0),
+				calls_any_room boolean NOT NULL DEFAULT false,
+				preserve_room_overrides boolean NOT NULL DEFAULT false
 			);
 			COMMENT ON TABLE %1$I.settings IS 'The settings of this store: one row.';
 			COMMENT ON COLUMN %1$I.settings.server_name IS 'The server name of the store''s own users, or null.';
+			COMMENT ON COLUMN %1$I.settings.activity_types IS 'The types of message events that are activity of their sender.';
+			COMMENT ON COLUMN %1$I.settings.presence_profile IS 'What change of presence is activity: any rise (2015), or to online alone (current).';
+			COMMENT ON COLUMN %1$I.settings.presence_equal_level_bumps IS 'Whether setting the same presence again is activity.';
+			COMMENT ON COLUMN %1$I.settings.presence_active_ms IS 'How long after the last activity an online user is currently active.';
+			COMMENT ON COLUMN %1$I.settings.presence_idle_ms IS 'After how long without activity matrix.presence_tick makes a user unavailable; null: never.';
+			COMMENT ON COLUMN %1$I.settings.presence_offline_ms IS 'After how long without activity or presence matrix.presence_tick makes a user offline; null: never.';
+			COMMENT ON COLUMN %1$I.settings.calls_any_room IS 'Whether calls of version 0 are taken in rooms that have not exactly two members.';
+			COMMENT ON COLUMN %1$I.settings.preserve_room_overrides IS 'Whether a change of profile leaves alone what a user calls himself in one room only.';
 			INSERT INTO %1$I.settings (server_name) VALUES (%2$L);
+			CREATE TRIGGER a_matrix_settings AFTER UPDATE ON %1$I.settings
+				FOR EACH STATEMENT EXECUTE FUNCTION matrix.settings_after_update();
 
 			CREATE TABLE %1$I.event_types (
 				type text COLLATE "C" PRIMARY KEY,
@@ -77,6 +89,8 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 
 			CREATE SEQUENCE %1$I.events_stream_id;
 			COMMENT ON SEQUENCE %1$I.events_stream_id IS 'Gives stream positions. Its cache must stay 1.';
+			CREATE SEQUENCE %1$I.events_backfill_id INCREMENT -1;
+			COMMENT ON SEQUENCE %1$I.events_backfill_id IS 'Gives the positions of backfilled history.';
 			CREATE TABLE %1$I.events OF matrix.event (
 				PRIMARY KEY (stream_id),
 				event_id WITH OPTIONS NOT NULL UNIQUE,
@@ -90,9 +104,126 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			CREATE INDEX events_sender ON %1$I.events (sender, stream_id);
 			CREATE INDEX events_type ON %1$I.events (type, stream_id);
 			CREATE INDEX events_state ON %1$I.events (room_id, type, state_key, stream_id) WHERE state_key IS NOT NULL;
+			CREATE INDEX events_activity ON %1$I.events (sender, (least(origin_server_ts, received_ts)))
+				WHERE state_key IS NULL AND room_id IS NOT NULL AND stream_id > 0;
+			CREATE INDEX events_presence ON %1$I.events (sender, stream_id) WHERE type = 'm.presence';
+			CREATE INDEX events_call ON %1$I.events (room_id, stream_id) WHERE type LIKE 'm.call.%%';
+
+			CREATE TABLE %1$I.room_state (
+				room_id text COLLATE "C",
+				type text COLLATE "C",
+				state_key text COLLATE "C",
+				event_id text COLLATE "C" NOT NULL,
+				stream_id bigint NOT NULL,
+				sender text COLLATE "C",
+				ts bigint,
+				content jsonb NOT NULL,
+				membership text COLLATE "C",
+				kind text COLLATE "C",
+				since bigint,
+				since_ts bigint,
+				PRIMARY KEY (room_id, type, state_key)
+			) WITH (fillfactor = 80);
+			COMMENT ON TABLE %1$I.room_state IS 'The current state of rooms: the last event of each type and state key. Derived.';
+			CREATE INDEX room_state_membership ON %1$I.room_state (room_id, membership) WHERE membership IS NOT NULL;
+			CREATE INDEX room_state_user ON %1$I.room_state (state_key, room_id) WHERE membership IS NOT NULL;
+			CREATE VIEW %1$I.members AS
+				SELECT s.room_id, s.state_key AS user_id, s.membership, s.content->>'displayname' AS displayname,
+					s.content->>'avatar_url' AS avatar_url, s.kind, s.since, s.since_ts, s.event_id, s.stream_id
+				FROM %1$I.room_state s WHERE s.membership IS NOT NULL;
+			COMMENT ON VIEW %1$I.members IS 'Who is in which room, or was. Derived.';
+			CREATE VIEW %1$I.rooms AS
+				SELECT s.room_id,
+					max(coalesce(s.content->>'room_version', '1')) FILTER (WHERE s.type = 'm.room.create') AS version,
+					max(coalesce(s.content->>'creator', s.sender)) FILTER (WHERE s.type = 'm.room.create') AS creator,
+					max(nullif(s.content->>'name', '')) FILTER (WHERE s.type = 'm.room.name') AS name,
+					count(*) FILTER (WHERE s.membership = 'join') AS joined,
+					count(*) FILTER (WHERE s.membership = 'invite') AS invited
+				FROM %1$I.room_state s
+				WHERE s.membership IS NOT NULL OR s.state_key = ''
+				GROUP BY s.room_id;
+			COMMENT ON VIEW %1$I.rooms IS 'One row a room. Derived.';
+
+			CREATE TABLE %1$I.presence_state (
+				user_id text COLLATE "C" PRIMARY KEY,
+				presence text COLLATE "C" NOT NULL,
+				status_msg text,
+				displayname text,
+				avatar_url text,
+				last_active_ts bigint,
+				hidden bigint[],
+				ts bigint,
+				stream_id bigint NOT NULL
+			) WITH (fillfactor = 70);
+			COMMENT ON TABLE %1$I.presence_state IS 'What presence events say of each user, hidden ones included; behind the view presence. Derived.';
+
+			CREATE TABLE %1$I.call_state (
+				room_id text COLLATE "C",
+				call_id text COLLATE "C",
+				state text COLLATE "C" NOT NULL,
+				end_reason text COLLATE "C",
+				version int,
+				two_party boolean,
+				caller text COLLATE "C",
+				caller_party text COLLATE "C",
+				invitee text COLLATE "C",
+				invite_event_id text COLLATE "C",
+				answer_user text COLLATE "C",
+				answer_party text COLLATE "C",
+				selected_party_id text COLLATE "C",
+				hangup_reason text COLLATE "C",
+				ended_by text COLLATE "C",
+				replaced_by text COLLATE "C",
+				invite_ts bigint,
+				expires_at bigint,
+				answered_ts bigint,
+				ended_ts bigint,
+				last_negotiate_ts bigint,
+				candidates bigint NOT NULL,
+				stream_id bigint NOT NULL,
+				folded_id bigint NOT NULL,
+				words jsonb,
+				ticked boolean NOT NULL DEFAULT false,
+				PRIMARY KEY (room_id, call_id)
+			) WITH (fillfactor = 70);
+			COMMENT ON TABLE %1$I.call_state IS 'The calls of rooms; behind the view calls, which knows the clock. Derived.';
+			CREATE INDEX call_state_live ON %1$I.call_state (room_id) WHERE state <> 'ended';
+
+			CREATE TABLE %1$I.profiles (
+				user_id text COLLATE "C" PRIMARY KEY,
+				displayname text CHECK (char_length(displayname) <= 256),
+				avatar_url text CHECK (char_length(avatar_url) <= 1000)
+			);
+			COMMENT ON TABLE %1$I.profiles IS 'The profiles of the store''s own users. A change sends the member and presence events that it asks for.';
+			CREATE TRIGGER a_matrix_inserted AFTER INSERT ON %1$I.profiles REFERENCING NEW TABLE AS inserted
+				FOR EACH STATEMENT EXECUTE FUNCTION matrix.profiles_after_statement();
+			CREATE TRIGGER a_matrix_updated AFTER UPDATE ON %1$I.profiles REFERENCING NEW TABLE AS updated OLD TABLE AS replaced
+				FOR EACH STATEMENT EXECUTE FUNCTION matrix.profiles_after_statement();
+			CREATE TRIGGER a_matrix_deleted AFTER DELETE ON %1$I.profiles REFERENCING OLD TABLE AS deleted
+				FOR EACH STATEMENT EXECUTE FUNCTION matrix.profiles_after_statement();
+			CREATE TABLE %1$I.transactions (
+				room_id text COLLATE "C",
+				sender text COLLATE "C",
+				type text COLLATE "C",
+				txn_id text COLLATE "C",
+				event_id text COLLATE "C",
+				PRIMARY KEY (room_id, sender, type, txn_id)
+			);
+			COMMENT ON TABLE %1$I.transactions IS 'Which event matrix.send made for a transaction id.';
+
 			CREATE TRIGGER a_matrix_event BEFORE INSERT OR UPDATE ON %1$I.events
 				FOR EACH ROW EXECUTE FUNCTION matrix.events_before_row();
+			CREATE TRIGGER b_matrix_inserted AFTER INSERT ON %1$I.events REFERENCING NEW TABLE AS inserted
+				FOR EACH STATEMENT EXECUTE FUNCTION matrix.events_after_statement();
+			CREATE TRIGGER b_matrix_deleted AFTER DELETE ON %1$I.events REFERENCING OLD TABLE AS deleted
+				FOR EACH STATEMENT EXECUTE FUNCTION matrix.events_after_statement();
+			CREATE TRIGGER b_matrix_truncated AFTER TRUNCATE ON %1$I.events
+				FOR EACH STATEMENT EXECUTE FUNCTION matrix.events_after_statement();
 		$sql$, name, server_name);
+		EXECUTE pg_catalog.format('CREATE VIEW %I.presence AS ', name) || matrix.presence_query(name, 'matrix.now_ms()');
+		EXECUTE pg_catalog.format('COMMENT ON VIEW %I.presence IS %L', name, 'The presence of users as others see it: who hides is offline. Derived; times follow the clock.');
+		EXECUTE pg_catalog.format('CREATE VIEW %I.calls AS ', name) || matrix.calls_query(name, 'matrix.now_ms()');
+		EXECUTE pg_catalog.format('COMMENT ON VIEW %I.calls IS %L', name, 'The calls of rooms; an invite that nobody answered in time has ended. Derived.');
 	END
 	$$;
 COMMENT ON FUNCTION matrix.create_store(text, text) IS
@@ -114,8 +245,10 @@ CREATE FUNCTION matrix.drop_store(name text, force boolean DEFAULT false) RETURN
 				HINT = pg_catalog.format('To drop it with its events: SELECT matrix.drop_store(%L, force => true).', name);
 		END IF;
 		EXECUTE pg_catalog.format($sql$
-			DROP TABLE %1$I.events, %1$I.rejected, %1$I.event_types, %1$I.settings %2$s;
-			DROP SEQUENCE %1$I.events_stream_id;
+			DROP VIEW %1$I.presence, %1$I.calls, %1$I.members, %1$I.rooms %2$s;
+			DROP TABLE %1$I.events, %1$I.room_state, %1$I.presence_state, %1$I.call_state, %1$I.profiles, %1$I.transactions, %1$I.rejected,
+				%1$I.event_types, %1$I.settings %2$s;
+			DROP SEQUENCE %1$I.events_stream_id, %1$I.events_backfill_id;
 		$sql$, name, CASE WHEN force THEN 'CASCADE' ELSE '' END);
 		BEGIN
 			EXECUTE pg_catalog.format('DROP SCHEMA %I', name);
@@ -131,9 +264,7 @@ CREATE FUNCTION matrix.register_event_type(store text, type text, json_schema js
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 	BEGIN
-		IF NOT matrix.is_store(store) THEN
-			RAISE EXCEPTION 'store "%" does not exist', store USING ERRCODE = 'undefined_object';
-		END IF;
+		PERFORM matrix.check_store(store);
 		PERFORM matrix.check_event_schema(type, json_schema);
 		EXECUTE pg_catalog.format(
 			'INSERT INTO %I.event_types AS t (type, schema) VALUES ($1, $2)
@@ -151,9 +282,7 @@ CREATE FUNCTION matrix.forget_event_type(store text, type text) RETURNS boolean
 	DECLARE
 		forgotten boolean;
 	BEGIN
-		IF NOT matrix.is_store(store) THEN
-			RAISE EXCEPTION 'store "%" does not exist', store USING ERRCODE = 'undefined_object';
-		END IF;
+		PERFORM matrix.check_store(store);
 		EXECUTE pg_catalog.format('DELETE FROM %I.event_types t WHERE t.type = $1', store) USING type;
 		GET DIAGNOSTICS forgotten = ROW_COUNT;
 		PERFORM matrix.forget_cached_types(pg_catalog.format('%I.events', store)::pg_catalog.regclass);

@@ -42,7 +42,7 @@ static const struct
 static bool
 is_named(mx_string name, const char *known)
 {
-	return mx_same(name, (mx_string) {known, strlen(known)});
+	return mx_same(name, mx_string_from(known));
 }
 
 mx_call_event_type
@@ -383,21 +383,21 @@ mx_call_fold(mx_call *call, const mx_call_event *event, bool two_party, mx_arena
 bool
 mx_call_leave(mx_call *call, mx_string user, int64_t remaining, int64_t stream_id, int64_t ts)
 {
-	bool		changed = mx_call_expire(call, ts);
 	bool		concerned = mx_same(user, call->caller);
 
-	if (call->state == MX_CALL_INVITED)
+	if (call->state == MX_CALL_INVITED && ts > call->expires_at)
+		concerned = false;		/* over already, as the clock tells by itself */
+	else if (call->state == MX_CALL_INVITED)
 		concerned |= mx_same(user, call->invitee) || remaining <= 1;
 	else if (call->state == MX_CALL_ANSWERED)
 		concerned |= mx_same(user, call->answer_user);
 	else
 		concerned = false;
-	if (concerned)
-		end_call(call, MX_END_LEFT, user, ts);
-	changed |= concerned;
-	if (changed)
-		call->stream_id = stream_id;
-	return changed;
+	if (!concerned)
+		return false;
+	end_call(call, MX_END_LEFT, user, ts);
+	call->stream_id = stream_id;
+	return true;
 }
 
 static bool

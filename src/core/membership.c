@@ -77,7 +77,7 @@ static const mx_member_change transitions[MX_MEMBERSHIPS][MX_MEMBERSHIPS][2] = {
 static bool
 is_named(mx_string name, const char *known)
 {
-	return name.length == strlen(known) && memcmp(name.text, known, name.length) == 0;
+	return mx_same(name, mx_string_from(known));
 }
 
 mx_membership

@@ -34,8 +34,7 @@ mx_presence_named(mx_string name)
 {
 	int			i = 0;
 
-	while (i < MX_PRESENCE_STATES &&
-		   !(name.length == strlen(states[i].name) && memcmp(name.text, states[i].name, name.length) == 0))
+	while (i < MX_PRESENCE_STATES && !mx_same(name, mx_string_from(states[i].name)))
 		i++;
 	return (mx_presence_state) i;
 }

@@ -296,6 +296,12 @@ mx_string_of(const mx_value *value)
 	return (mx_string) {value->u.text, value->length};
 }
 
+mx_string
+mx_string_from(const char *text)
+{
+	return (mx_string) {text, strlen(text)};
+}
+
 bool
 mx_same(mx_string a, mx_string b)
 {

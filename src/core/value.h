@@ -108,6 +108,7 @@ extern const mx_value *mx_member(const mx_value *object, const char *key);
 extern bool mx_equals_text(const mx_value *value, const char *text);
 /* A string's text; text NULL: not there, or no string. */
 extern mx_string mx_string_of(const mx_value *value);
+extern mx_string mx_string_from(const char *text);
 extern bool mx_same(mx_string a, mx_string b);
 extern bool mx_equal(const mx_value *a, const mx_value *b);
 extern const char *mx_kind_name(const mx_value *value);

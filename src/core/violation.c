@@ -27,6 +27,7 @@ static const char *const code_names[MX_CODES] = {
 	[MX_NUMBER_RANGE] = "number_range",
 	[MX_FLOAT] = "float",
 	[MX_MISMATCH] = "mismatch",
+	[MX_TWO_PARTY] = "two_party",
 	[MX_CONFLICT] = "conflict",
 };
 

@@ -26,6 +26,7 @@ typedef enum mx_code
 	MX_NUMBER_RANGE,
 	MX_FLOAT,					/* canonical JSON has integers only */
 	MX_MISMATCH,				/* two values that must agree do not */
+	MX_TWO_PARTY,				/* a call of version 0 in a room of more or fewer */
 	MX_CONFLICT,				/* another event has this event_id */
 	MX_CODES
 } mx_code;

@@ -29,8 +29,22 @@ typedef enum EventColumn
 	COLUMN_EXTRA,
 	COLUMN_RAW,
 	COLUMN_MARK,
+	COLUMN_OUTLIER,
+	COLUMN_REJECTED,
+	COLUMN_SOFT_FAILED,
 	EVENT_COLUMNS
 } EventColumn;
+
+/* A store's settings, as far as the binding looks at them. */
+typedef struct StoreSettings
+{
+	bool		presence_only_online;
+	bool		presence_equal_level;
+	bool		calls_any_room;
+} StoreSettings;
+
+/* How many statements the derivations keep; see derive.h. */
+#define KEPT_PLANS	24
 
 /* What a backend knows of a store, by its events table; see store.c. */
 typedef struct Store
@@ -39,6 +53,9 @@ typedef struct Store
 	bool		valid;
 	Oid			owner;
 	Oid			sequence;
+	Oid			backfill_sequence;
+	StoreSettings settings;
+	struct _SPI_plan *plans[KEPT_PLANS];	/* for the schema of this name */
 	Oid			event_id_index;
 	char	   *schema;			/* its name, quoted for SQL */
 	mx_types   *types;			/* the built-in ones and the store's own */
@@ -81,6 +98,16 @@ pg_noreturn extern void raise_violations(const mx_violations *violations);
 
 /* store.c */
 extern Store *get_store(Relation events);
+
+/* Between the two, SPI is connected and the user is the store's owner. */
+typedef struct AsOwner
+{
+	Oid			caller;
+	int			context;
+} AsOwner;
+
+extern AsOwner become_owner(const Store *store);
+extern void become_caller(AsOwner before);
 extern void quarantine(Store *store, text *raw, const mx_violations *violations);
 extern void load_user_type(mx_types *types, mx_arena *arena, const char *name, Jsonb *schema,
 						   mx_violations *violations);

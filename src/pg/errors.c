@@ -17,6 +17,7 @@ static const struct
 	[MX_TOO_LARGE] = {ERRCODE_INVALID_PARAMETER_VALUE, "Put large data into the media repository, and its mxc:// URI into the event."},
 	[MX_MISSING] = {ERRCODE_INVALID_PARAMETER_VALUE, "docs/events.md lists what each event type requires."},
 	[MX_FLOAT] = {ERRCODE_INVALID_PARAMETER_VALUE, "Canonical JSON has integers only; write a fraction as a string."},
+	[MX_TWO_PARTY] = {ERRCODE_INVALID_PARAMETER_VALUE, "The store's setting calls_any_room lifts this rule."},
 	[MX_CONFLICT] = {ERRCODE_UNIQUE_VIOLATION, "The first event with an event_id stays."},
 };
 

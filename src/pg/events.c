@@ -98,7 +98,7 @@ add_extra(mx_builder *builder, const Row *row)
 }
 
 static void
-read_columns(ReadEvent *read, const Row *row)
+read_columns(ReadEvent *read, const Row *row, int64 now)
 {
 	mx_builder	builder;
 
@@ -115,7 +115,7 @@ read_columns(ReadEvent *read, const Row *row)
 		char		number[32];
 
 		snprintf(number, sizeof(number), INT64_FORMAT,
-				 row->nulls[COLUMN_ORIGIN_SERVER_TS] ? now_ms() :
+				 row->nulls[COLUMN_ORIGIN_SERVER_TS] ? now :
 				 DatumGetInt64(row->values[COLUMN_ORIGIN_SERVER_TS]));
 		mx_build_key(&builder, "origin_server_ts", 16);
 		mx_build_number(&builder, pstrdup(number), strlen(number));
@@ -212,10 +212,8 @@ new_event_id(void)
 }
 
 static void
-fill_row(Row *row, ReadEvent *read, const mx_event *event, text *raw)
+fill_row(Row *row, ReadEvent *read, const mx_event *event, text *raw, int64 now)
 {
-	int64		now = now_ms();
-
 	put_text(row, COLUMN_TYPE, event->type);
 	put_text(row, COLUMN_ROOM_ID, event->room_id);
 	put_text(row, COLUMN_SENDER, event->sender);
@@ -314,8 +312,12 @@ is_known(Relation events, const Store *store, const Row *row, bool *conflict)
 static void
 give_position(Row *row, const Store *store)
 {
+	bool		history;
+
 	(void) GetTopFullTransactionId();
-	row->values[COLUMN_STREAM_ID] = Int64GetDatum(nextval_internal(store->sequence, false));
+	/* Who wrote a negative position brings history. */
+	history = !row->nulls[COLUMN_STREAM_ID] && DatumGetInt64(row->values[COLUMN_STREAM_ID]) < 0;
+	row->values[COLUMN_STREAM_ID] = Int64GetDatum(nextval_internal(history ? store->backfill_sequence : store->sequence, false));
 	row->nulls[COLUMN_STREAM_ID] = false;
 	row->values[COLUMN_MARK] = UInt64GetDatum(U64FromFullTransactionId(ReadNextFullTransactionId()));
 	row->nulls[COLUMN_MARK] = false;
@@ -332,6 +334,7 @@ take_event(Relation events, HeapTuple tuple)
 	Row			row;
 	text	   *raw = NULL;
 	bool		conflict;
+	int64		now = now_ms();
 	Datum	   *values = palloc(sizeof(Datum) * descriptor->natts);
 	bool	   *nulls = palloc(sizeof(bool) * descriptor->natts);
 
@@ -340,7 +343,7 @@ take_event(Relation events, HeapTuple tuple)
 	memcpy(row.nulls, nulls, sizeof(row.nulls));
 	begin_read(&read);
 	if (row.nulls[COLUMN_RAW])
-		read_columns(&read, &row);
+		read_columns(&read, &row, now);
 	else
 	{
 		raw = DatumGetTextPP(row.values[COLUMN_RAW]);
@@ -358,7 +361,7 @@ take_event(Relation events, HeapTuple tuple)
 		return NULL;
 	}
 
-	fill_row(&row, &read, &event, raw);
+	fill_row(&row, &read, &event, raw, now);
 	if (on_invalid == ON_INVALID_QUARANTINE && event.event_id != NULL &&
 		is_known(events, store, &row, &conflict))
 	{

@@ -13,6 +13,7 @@
 #include "access/genam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -45,14 +46,8 @@ make_stores(void)
 	CacheRegisterRelcacheCallback(forget_store, (Datum) 0);
 }
 
-/* Run f as the store's owner; an error restores the caller by itself. */
-typedef struct AsOwner
-{
-	Oid			caller;
-	int			context;
-} AsOwner;
-
-static AsOwner
+/* An error restores the caller by itself. */
+AsOwner
 become_owner(const Store *store)
 {
 	AsOwner		before;
@@ -64,7 +59,7 @@ become_owner(const Store *store)
 	return before;
 }
 
-static void
+void
 become_caller(AsOwner before)
 {
 	SPI_finish();
@@ -112,6 +107,40 @@ load_user_types(Store *store)
 	become_caller(before);
 }
 
+/* SELECT ... FROM <store>.settings */
+static void
+load_settings(Store *store)
+{
+	AsOwner		before = become_owner(store);
+	char	   *query = psprintf("SELECT presence_profile, presence_equal_level_bumps, calls_any_room FROM %s.settings", store->schema);
+	bool		isnull;
+
+	if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read %s.settings", store->schema);
+	memset(&store->settings, 0, sizeof(store->settings));
+	if (SPI_processed == 1)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	descriptor = SPI_tuptable->tupdesc;
+
+		store->settings.presence_only_online = strcmp(SPI_getvalue(row, descriptor, 1), "current") == 0;
+		store->settings.presence_equal_level = DatumGetBool(SPI_getbinval(row, descriptor, 2, &isnull));
+		store->settings.calls_any_room = DatumGetBool(SPI_getbinval(row, descriptor, 3, &isnull));
+	}
+	become_caller(before);
+}
+
+/* Kept plans name the schema; they go when it gets another name. */
+static void
+keep_schema(Store *store, const char *schema)
+{
+	if (store->schema != NULL && strcmp(store->schema, schema) == 0)
+		return;
+	for (int i = 0; i < KEPT_PLANS; i++)
+		store->plans[i] = NULL;
+	store->schema = MemoryContextStrdup(TopMemoryContext, schema);
+}
+
 static Oid
 find_event_id_index(Relation events)
 {
@@ -151,6 +180,7 @@ build_store(Store *store, Relation events)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("store \"%s\" has no sequence events_stream_id", name)));
+	store->backfill_sequence = get_relname_relid("events_backfill_id", schema);
 	store->owner = events->rd_rel->relowner;
 	store->event_id_index = find_event_id_index(events);
 
@@ -159,7 +189,7 @@ build_store(Store *store, Relation events)
 	store->context = NULL;
 	context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events store", ALLOCSET_DEFAULT_SIZES);
 	store->context = context;
-	store->schema = MemoryContextStrdup(context, quote_identifier(name));
+	keep_schema(store, quote_identifier(name));
 	/* Had this failed, the context would have gone with its parent. */
 	store->context = NULL;
 	{
@@ -167,7 +197,9 @@ build_store(Store *store, Relation events)
 
 		loading.context = context;
 		load_user_types(&loading);
+		load_settings(&loading);
 		store->types = loading.types;
+		store->settings = loading.settings;
 	}
 	MemoryContextSetParent(context, TopMemoryContext);
 	store->context = context;
@@ -251,6 +283,27 @@ check_event_schema(PG_FUNCTION_ARGS)
 						violations.first->message),
 				 errhint("docs/reference.md lists the keywords of JSON Schema that are supported.")));
 	PG_RETURN_VOID();
+}
+
+/*
+ * matrix.settings_after_update() returns trigger: on every store's settings
+ * table, AFTER UPDATE.  Every backend reads the store's settings again.
+ */
+PG_FUNCTION_INFO_V1(settings_after_update);
+Datum
+settings_after_update(PG_FUNCTION_ARGS)
+{
+	Oid			events;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("matrix.settings_after_update is not called as the trigger it is made for"),
+				 errhint("matrix.create_store sets it up.")));
+	events = get_relname_relid("events", RelationGetNamespace(((TriggerData *) fcinfo->context)->tg_relation));
+	if (OidIsValid(events))
+		CacheInvalidateRelcacheByRelid(events);
+	return PointerGetDatum(NULL);
 }
 
 /*

@@ -24,8 +24,8 @@ INSERT INTO chat.events DEFAULT VALUES;
 
 -- The user's stream_id is not taken; a time of receipt may be past, never to come.
 INSERT INTO chat.events (stream_id, event_id, received_ts, origin_server_ts, type, room_id, sender, content) VALUES
-(-77, '$past', 5000, 4000, 'org.example.x', '!r:example.org', '@alice:example.org', '{}'),
-(-77, '$future', 9007199254740991, 4000, 'org.example.x', '!r:example.org', '@alice:example.org', '{}');
+(77, '$past', 5000, 4000, 'org.example.x', '!r:example.org', '@alice:example.org', '{}'),
+(77, '$future', 9007199254740991, 4000, 'org.example.x', '!r:example.org', '@alice:example.org', '{}');
 SELECT event_id, stream_id > 0 AS own, received_ts = 5000 AS past FROM chat.events WHERE type = 'org.example.x' ORDER BY 1;
 
 -- In bulk.

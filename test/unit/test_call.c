@@ -73,7 +73,8 @@ static const struct
 	{"Ia/p1@0 Lb@1=1", "ended left b - - 0"},
 	{"Ia/p1@0 Lb@1=2", "invited none - - - 0"},
 	{"Ia/p1@0=b Lc@1=2", "invited none - - - 0"},
-	{"Ia/p1@0 La@1001=1", "ended expired - - - 0"},
+	{"Ia/p1@0 La@1001=1", "invited none - - - 0"},
+	{"Ia/p1@0 La@1001=1 T@1001", "ended expired - - - 0"},
 	/* answered */
 	{"Ia/p1@0 Ab/p2@1 Ac/p3@2", "answered none - p2 - 0"},
 	{"Ia/p1@0 Ab/p2@1 Ac/p3@2 Sa/p1@3=p3", "answered none - p3 p3 0"},

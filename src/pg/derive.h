@@ -1,0 +1,117 @@
+/*
+ * derive.h - from events to derived tables: what the three derivations share
+ *
+ * A Fold is one statement's worth of events.  Each derivation does the same
+ * steps with it: lock and load the rows that the events touch, in the order of
+ * their keys; fold the events in the order of the stream; store the rows.
+ *
+ * Where an event comes after one with a higher position was folded already (its
+ * transaction was slower), the rows it touches are folded again from the stream.
+ */
+#ifndef MATRIX_EVENTS_DERIVE_H
+#define MATRIX_EVENTS_DERIVE_H
+
+#include "binding.h"
+
+#include "core/call.h"
+#include "core/presence.h"
+#include "executor/spi.h"
+
+/* An event that changes derived rows.  Strings are the Fold's. */
+typedef struct FoldEvent
+{
+	int64		stream_id;
+	int64		ts;				/* ms: the earlier of its own time and when it was received */
+	mx_string	event_id;
+	mx_string	type;
+	mx_string	room_id;		/* text NULL: outside rooms */
+	mx_string	sender;
+	mx_string	state_key;		/* text NULL: no state event */
+	Jsonb	   *content;
+	const mx_value *value;		/* the content as a tree; made when first needed */
+	bool		refused;		/* it must not stay: see calls.c */
+	/* Of an m.room.member event, once it is folded. */
+	mx_membership before;
+	mx_membership after;
+} FoldEvent;
+
+typedef enum FoldMode
+{
+	FOLD_INSERTED,				/* events that a statement has just inserted */
+	FOLD_STREAM,				/* the stream from its beginning, into empty tables */
+	FOLD_DELETED				/* events that are gone: fold what is left of their keys */
+} FoldMode;
+
+typedef struct Fold
+{
+	Store	   *store;
+	FoldMode	mode;
+	MemoryContext context;		/* of all that the fold holds */
+	mx_arena	arena;
+	FoldEvent **events;			/* in the order of the stream */
+	int			count;
+	int			size;
+	bool		late;			/* some member was folded again: transitions are not known */
+} Fold;
+
+/* The statements that the derivations run; see derive.c. */
+typedef enum PlanId
+{
+	PLAN_STATE_CLAIM,
+	PLAN_STATE_LOCK,
+	PLAN_STATE_STORE,
+	PLAN_STATE_HISTORY,
+	PLAN_STATE_FORGET,
+	PLAN_PRESENCE_CLAIM,
+	PLAN_PRESENCE_LOCK,
+	PLAN_PRESENCE_STORE,
+	PLAN_PRESENCE_HISTORY,
+	PLAN_PRESENCE_FORGET,
+	PLAN_CALL_LOAD,
+	PLAN_CALL_STORE,
+	PLAN_CALL_LATER,
+	PLAN_CALL_HISTORY,
+	PLAN_CALL_FORGET,
+	PLAN_CALL_JOINED,
+	PLAN_REFUSE,
+	PLANS
+} PlanId;
+
+/* derive.c */
+extern const mx_value *content_of(Fold *fold, FoldEvent *event);
+extern FoldEvent *event_from_row(Fold *fold, int row);
+/* Runs a plan over arrays; rows are in SPI_tuptable. */
+StaticAssertDecl(PLANS <= KEPT_PLANS, "a store keeps every plan");
+extern uint64 run_plan(Fold *fold, PlanId id, Datum *values);
+extern bool is_type(const FoldEvent *event, const char *type);
+
+/* The columns of a set of rows, as arrays: parameters of a plan. */
+typedef struct Columns
+{
+	int			columns;
+	int			rows;
+	int			size;
+	const Oid  *types;			/* of the elements */
+	Datum	  **values;
+	bool	  **nulls;
+} Columns;
+
+extern Columns *make_columns(int columns, const Oid *types);
+extern void add_row(Columns *set);
+extern void put_string(Columns *set, int column, mx_string value);	/* text NULL: null */
+extern void put_int(Columns *set, int column, int64 value, int64 null);
+extern void put_datum(Columns *set, int column, Datum value);
+extern Datum *as_arrays(Columns *set);
+
+/* The current row of SPI_tuptable. */
+extern mx_string row_string(Fold *fold, int row, int column);
+extern int64 row_int(int row, int column, int64 null);
+extern Datum row_datum(int row, int column, bool *isnull);
+
+/* state.c, presence.c, calls.c */
+extern void fold_state(Fold *fold);
+extern void fold_presence(Fold *fold);
+extern void fold_calls(Fold *fold);
+extern void lock_calls(Fold *fold);
+
+#endif

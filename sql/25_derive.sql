@@ -116,6 +116,7 @@ CREATE FUNCTION matrix.verify(store text) RETURNS TABLE ("table" text, key jsonb
 		differences jsonb := '[]';
 		found jsonb;
 		compared record;
+		now text := matrix.now_ms();
 	BEGIN
 		PERFORM matrix.check_store(store);
 		EXECUTE format('LOCK TABLE %1$I.events IN SHARE ROW EXCLUSIVE MODE', store);
@@ -123,19 +124,20 @@ CREATE FUNCTION matrix.verify(store text) RETURNS TABLE ("table" text, key jsonb
 		BEGIN
 			EXECUTE format('CREATE TEMP TABLE matrix_stored_room_state ON COMMIT DROP AS SELECT * FROM %I.room_state', store);
 			EXECUTE format('CREATE TEMP TABLE matrix_stored_presence_state ON COMMIT DROP AS SELECT * FROM %I.presence_state', store);
-			EXECUTE format('CREATE TEMP TABLE matrix_stored_calls ON COMMIT DROP AS SELECT * FROM %I.calls', store);
+			-- At one moment, or a call could expire between the two.
+			EXECUTE 'CREATE TEMP TABLE matrix_stored_calls ON COMMIT DROP AS ' || matrix.calls_query(store, now);
 			PERFORM matrix.rebuild(store);
 			FOR compared IN SELECT * FROM (VALUES
-				('room_state', 'room_state', ARRAY['room_id', 'type', 'state_key']),
-				('presence', 'presence_state', ARRAY['user_id']),
-				('calls', 'calls', ARRAY['room_id', 'call_id'])) c(name, relation, columns)
+				('room_state', format('SELECT * FROM %I.room_state', store), 'room_id, type, state_key'),
+				('presence_state', format('SELECT * FROM %I.presence_state', store), 'user_id'),
+				('calls', matrix.calls_query(store, now), 'room_id, call_id')) c(name, query, columns)
 			LOOP
 				EXECUTE format($sql$
-					SELECT jsonb_agg(jsonb_build_array(%5$L, coalesce(o.key, n.key), o.row, n.row)) FROM
-						(SELECT jsonb_build_array(%3$s) AS key, to_jsonb(t) AS row FROM pg_temp.matrix_stored_%2$I t) o FULL JOIN
-						(SELECT jsonb_build_array(%3$s) AS key, to_jsonb(t) AS row FROM %1$I.%2$I t) n ON o.key = n.key
+					SELECT jsonb_agg(jsonb_build_array(%1$L, coalesce(o.key, n.key), o.row, n.row)) FROM
+						(SELECT jsonb_build_array(%3$s) AS key, to_jsonb(t) AS row FROM pg_temp.matrix_stored_%1$s t) o FULL JOIN
+						(SELECT jsonb_build_array(%3$s) AS key, to_jsonb(t) AS row FROM (%2$s) t) n ON o.key = n.key
 					WHERE o.row IS DISTINCT FROM n.row
-				$sql$, store, compared.relation, array_to_string(compared.columns, ', '), NULL, compared.name) INTO found;
+				$sql$, compared.name, compared.query, compared.columns) INTO found;
 				differences := differences || coalesce(found, '[]');
 			END LOOP;
 			RAISE EXCEPTION USING ERRCODE = 'MXVFY';

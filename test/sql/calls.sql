@@ -1,5 +1,6 @@
 -- Calls: the table of their life is a unit test; here the room around them.
 \pset format unaligned
+\set SHOW_CONTEXT never
 SELECT matrix.create_store('ring');
 SET search_path = ring;
 CREATE FUNCTION pg_temp.joins(room text, who text, membership text DEFAULT 'join', ts bigint DEFAULT 0) RETURNS void LANGUAGE sql AS $$

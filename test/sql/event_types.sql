@@ -1,5 +1,6 @@
 -- A user's own event types.
 \pset format unaligned
+\set SHOW_CONTEXT never
 SELECT matrix.create_store('chat');
 SELECT matrix.register_event_type('chat', 'org.example.poll',
 	'{"type": "object", "required": ["question", "answers"],

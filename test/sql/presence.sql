@@ -1,5 +1,6 @@
 -- Presence: activity, hiding, the clock, and who sees whom.
 \pset format unaligned
+\set SHOW_CONTEXT never
 SELECT matrix.create_store('pres', server_name => 'x');
 SET search_path = pres;
 -- All times are small numbers: the clock of these events is the test's.

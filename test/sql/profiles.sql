@@ -1,5 +1,6 @@
 -- Profiles: what a change sends, and to where; what a local user sends.
 \pset format unaligned
+\set SHOW_CONTEXT never
 SELECT matrix.create_store('prof', server_name => 'x');
 SET search_path = prof;
 CREATE FUNCTION pg_temp.since(p bigint) RETURNS TABLE (type text, room_id text, content jsonb, prev jsonb) LANGUAGE sql AS $$

@@ -1,6 +1,7 @@
 -- room_state, members and rooms: what follows from state events, one by one, in
 -- bulk, out of the stream, and when events go.
 \pset format unaligned
+\set SHOW_CONTEXT never
 SELECT matrix.create_store('state');
 SET search_path = state;
 -- What a user did: (sender, user, membership, more).

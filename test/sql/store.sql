@@ -1,5 +1,6 @@
 -- Making and dropping stores, and who may do what.
 \pset format unaligned
+\set SHOW_CONTEXT never
 SELECT matrix.create_store('Weird "name''');
 INSERT INTO "Weird ""name'"."events" (type, content) VALUES ('org.example.x', '{}');
 SET matrix_events.on_invalid = 'quarantine';

@@ -1,0 +1,111 @@
+# Many writers at once on few rooms, users and calls: what is derived is the
+# fold of the stream whatever commits late, rolls back, is killed or crashes,
+# and writers of single statements never deadlock.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $node = PostgreSQL::Test::Cluster->new('stress');
+$node->init(extra => ['--locale=C.UTF-8', '--encoding=UTF8']);
+$node->append_conf('postgresql.conf', "deadlock_timeout = '100ms'\nmax_connections = 40\n");
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION matrix_events;
+	SELECT matrix.create_store('chat');
+	-- Events at random: members, state, presence, calls, messages.
+	CREATE FUNCTION some_events(n int) RETURNS TABLE (type text, room_id text, sender text, state_key text, content jsonb)
+	LANGUAGE sql VOLATILE AS $$
+		SELECT k.type, CASE WHEN k.type <> 'm.presence' THEN '!r' || r.room || ':x' END, u, 
+			CASE k.type WHEN 'm.room.member' THEN u WHEN 'm.room.topic' THEN '' END,
+			CASE WHEN k.type = 'm.room.member' THEN jsonb_build_object('membership', (ARRAY['join', 'join', 'join', 'leave', 'ban', 'invite'])[1 + floor(r.a * 6)],
+					'displayname', 'n' || floor(r.b * 3))
+				WHEN k.type = 'm.room.topic' THEN jsonb_build_object('topic', r.b::text)
+				WHEN k.type = 'm.presence' THEN jsonb_build_object('presence', (ARRAY['online', 'offline', 'unavailable', 'hidden', 'free_for_chat'])[1 + floor(r.a * 5)])
+				WHEN k.type = 'm.room.message' THEN '{"msgtype": "m.text", "body": "b"}'
+				ELSE jsonb_build_object('call_id', 'c' || floor(r.b * 12), 'version', '1', 'party_id', 'p' || floor(r.c * 2), 'lifetime', floor(r.c * 3000)::int,
+					'offer', '{"type": "offer", "sdp": ""}'::jsonb, 'answer', '{"type": "answer", "sdp": ""}'::jsonb, 'candidates', '[]'::jsonb,
+					'reason', 'user_hangup', 'selected_party_id', 'p' || floor(r.a * 2)) END
+		FROM (SELECT i, random() AS a, random() AS b, random() AS c, random() AS d, 1 + floor(random() * 4) AS room, '@u' || floor(random() * 5) || ':x' AS u
+			FROM generate_series(1, n) i) r,
+			LATERAL (SELECT (ARRAY['m.room.member', 'm.room.member', 'm.room.topic', 'm.presence', 'm.presence', 'm.room.message', 'm.call.invite', 'm.call.invite',
+				'm.call.answer', 'm.call.hangup', 'm.call.candidates', 'm.call.reject', 'm.call.select_answer'])[1 + floor(r.d * 13)] AS type) k
+	$$;
+	CREATE PROCEDURE single_statements(rounds int) LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. rounds LOOP
+			INSERT INTO chat.events (type, room_id, sender, state_key, content)
+				SELECT * FROM some_events((1 + floor(random() * 12))::int);
+			IF random() < 0.1 THEN ROLLBACK; ELSE COMMIT; END IF;
+		END LOOP;
+	END $$;
+	CREATE PROCEDURE transactions(rounds int) LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. rounds LOOP
+			FOR j IN 1 .. (1 + floor(random() * 4))::int LOOP
+				-- A savepoint that is given up now and then.
+				BEGIN
+					INSERT INTO chat.events (type, room_id, sender, state_key, content) SELECT * FROM some_events((1 + floor(random() * 3))::int);
+					IF random() < 0.2 THEN RAISE EXCEPTION USING ERRCODE = 'MXGIV'; END IF;
+				EXCEPTION WHEN SQLSTATE 'MXGIV' OR deadlock_detected THEN NULL;
+				END;
+			END LOOP;
+			IF random() < 0.1 THEN ROLLBACK; ELSE COMMIT; END IF;
+		END LOOP;
+	END $$;
+	CREATE PROCEDURE deletions(rounds int) LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. rounds LOOP
+			BEGIN
+				DELETE FROM chat.events WHERE stream_id IN (SELECT e.stream_id FROM chat.events e ORDER BY random() LIMIT 2);
+			EXCEPTION WHEN deadlock_detected THEN NULL;
+			END;
+			COMMIT;
+		END LOOP;
+	END $$;
+});
+
+sub begin
+{
+	my ($statement) = @_;
+	my ($out, $err) = ('', '');
+	return {err => \$err, run => IPC::Run::start(['psql', '-Xqd', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=1', '-c', $statement], '>', \$out, '2>', \$err)};
+}
+sub finish { my ($session) = @_; $session->{run}->finish; return ${ $session->{err} } }
+sub verified { is($node->safe_psql('postgres', q{SELECT * FROM matrix.verify('chat')}), '', $_[0]) }
+sub count_events { return $node->safe_psql('postgres', 'SELECT count(*) FROM chat.events') }
+
+my @sessions = map { begin('CALL single_statements(120)') } 1 .. 4;
+is(join('', map { finish($_) } @sessions), '', 'writers of single statements, and none fails');
+cmp_ok(count_events(), '>', 1500, 'they wrote');
+verified('verify after single statements');
+
+@sessions = ((map { begin('CALL transactions(80)') } 1 .. 4), begin('CALL deletions(30)'));
+push @sessions, begin(q{DO $$ BEGIN FOR i IN 1 .. 20 LOOP PERFORM matrix.presence_tick('chat', matrix.now_ms() + 400000), matrix.call_tick('chat'); COMMIT; END LOOP; END $$});
+my $victim = begin('CALL transactions(100000)');
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL transactions(100000)%' AND state = 'active'});
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL transactions(100000)%'});
+like(finish($victim), qr/terminating connection/, 'one is killed');
+is(join('', grep { !/deadlock/ } map { finish($_) } @sessions), '', 'transactions with savepoints, deletions and ticks');
+verified('verify after transactions');
+
+@sessions = map { begin('CALL transactions(100000)') } 1 .. 3;
+my $before = count_events();
+$node->poll_query_until('postgres', "SELECT count(*) > $before + 100 FROM chat.events") or die 'no progress';
+$node->stop('immediate');
+finish($_) for @sessions;
+$node->start;
+cmp_ok(count_events(), '>', $before, 'recovered');
+verified('verify after a crash');
+cmp_ok($node->safe_psql('postgres', q{SELECT matrix.rebuild('chat')}), '>', 1000, 'rebuild');
+verified('verify after a rebuild');
+
+# What is derived survives a dump, and triggers take nothing twice.
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->command_ok(['pg_dump', '-n', 'chat', '-n', 'matrix', '-e', 'matrix_events', '-f', $node->basedir . '/dump.sql', $node->connstr('postgres')], 'pg_dump');
+$node->command_ok(['psql', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $node->basedir . '/dump.sql'], 'restore');
+is($node->safe_psql('restored', q{SELECT * FROM matrix.verify('chat')}), '', 'verify after a restore');
+$node->stop;
+done_testing();

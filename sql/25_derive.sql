@@ -1,6 +1,11 @@
 -- What is derived from a store's events: the clock, the queries behind views,
 -- folding the stream again.
 
+CREATE FUNCTION matrix.events_before_statement() RETURNS trigger
+	AS 'MODULE_PATHNAME' LANGUAGE c;
+COMMENT ON FUNCTION matrix.events_before_statement() IS
+	'Trigger of every store''s events table: a statement begins. Set up by matrix.create_store.';
+
 CREATE FUNCTION matrix.events_after_statement() RETURNS trigger
 	AS 'MODULE_PATHNAME' LANGUAGE c;
 COMMENT ON FUNCTION matrix.events_after_statement() IS

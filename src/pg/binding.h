@@ -96,6 +96,9 @@ extern text *text_from_value(const mx_value *string);
 /* errors.c */
 pg_noreturn extern void raise_violations(const mx_violations *violations);
 
+/* derive.c: an event that is about to be inserted changes derived rows. */
+extern void note_event(Relation events, int64 stream_id);
+
 /* store.c */
 extern Store *get_store(Relation events);
 

@@ -42,6 +42,11 @@ static const struct
 	int			parameters;
 	Oid			types[25];
 }			plans[PLANS] = {
+	[PLAN_EVENTS] = {
+		"SELECT e.* FROM unnest($1) k(stream_id), LATERAL ("
+		"SELECT " EVENT_COLUMNS_SQL " FROM %1$s.events e WHERE e.stream_id = k.stream_id AND " COUNTS_SQL " LIMIT 1) e",
+		1, {INT8ARRAYOID}
+	},
 	[PLAN_STATE_CLAIM] = {
 		"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, content) "
 		"SELECT k.room_id, k.type, k.state_key, '', 0, '{}' FROM unnest($1, $2, $3) k(room_id, type, state_key) "
@@ -186,7 +191,8 @@ run_plan(Fold *fold, PlanId id, Datum *values)
 		SPIPlanPtr	plan;
 
 		memcpy(types, plans[id].types, sizeof(types));
-		plan = SPI_prepare(sql, plans[id].parameters, types);
+		/* One plan for all: they find rows by key, whatever the statistics say. */
+		plan = SPI_prepare_cursor(sql, plans[id].parameters, types, CURSOR_OPT_GENERIC_PLAN);
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not prepare: %s", sql);
 		store->plans[id] = plan;
@@ -440,6 +446,24 @@ event_from_slot(TupleTableSlot *slot)
 
 /* ---- folding ---- */
 
+/* Between the two, SPI is connected, as the store's owner, under a safe search path. */
+static int
+enter_store(Store *store, AsOwner *before)
+{
+	int			guc = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	*before = become_owner(store);
+	return guc;
+}
+
+static void
+leave_store(int guc, AsOwner before)
+{
+	become_caller(before);
+	AtEOXact_GUC(true, guc);
+}
+
 static void
 start_fold(Fold *fold, Store *store, FoldMode mode)
 {
@@ -461,20 +485,15 @@ by_position(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* Derive from what was collected, and forget it. */
+/* Derive from what was collected, and forget it.  Called within the store. */
 static void
 run_fold(Fold *fold)
 {
 	MemoryContext caller;
-	AsOwner		before;
-	int			guc;
 
 	if (fold->count > 0)
 	{
 		qsort(fold->events, fold->count, sizeof(*fold->events), by_position);
-		guc = NewGUCNestLevel();
-		(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		before = become_owner(fold->store);
 		/* SPI's results and all that is made of them live in the fold. */
 		caller = MemoryContextSwitchTo(fold->context);
 		if (fold->mode != FOLD_STREAM)
@@ -483,20 +502,147 @@ run_fold(Fold *fold)
 		fold_presence(fold);
 		fold_calls(fold);
 		MemoryContextSwitchTo(caller);
-		become_caller(before);
-		AtEOXact_GUC(true, guc);
 	}
 	MemoryContextDelete(fold->context);
 }
 
+/* ---- statements ---- */
+
+/*
+ * The INSERT statements that are under way, innermost first, and which of their
+ * events change derived rows.  A frame is made by the BEFORE STATEMENT trigger,
+ * filled by the BEFORE ROW trigger, and taken off by the AFTER STATEMENT trigger
+ * or the end of its (sub)transaction.
+ */
+typedef struct Frame
+{
+	Oid			events;
+	int			nest_level;		/* of subtransactions */
+	int64	   *ids;			/* positions; NULL: none yet */
+	int			count;
+	int			size;
+	struct Frame *outer;
+} Frame;
+
+static Frame *frames = NULL;
+
+/* The innermost frame of this table, or NULL.  One statement may insert into several. */
+static Frame **
+find_frame(Oid events)
+{
+	Frame	  **frame = &frames;
+
+	while (*frame != NULL && (*frame)->events != events)
+		frame = &(*frame)->outer;
+	return frame;
+}
+
 static void
-fold_table(Relation events, Tuplestorestate *table, FoldMode mode)
+drop_frame(Frame **link)
+{
+	Frame	   *frame = *link;
+
+	*link = frame->outer;
+	if (frame->ids != NULL)
+		pfree(frame->ids);
+	pfree(frame);
+}
+
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	/* Their memory goes with the transaction's. */
+	frames = NULL;
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		while (frames != NULL && frames->nest_level >= GetCurrentTransactionNestLevel())
+			drop_frame(&frames);
+}
+
+static void
+push_frame(Oid events)
+{
+	static bool registered = false;
+	Frame	   *frame;
+
+	if (!registered)
+	{
+		RegisterXactCallback(end_transaction, NULL);
+		RegisterSubXactCallback(end_subtransaction, NULL);
+		registered = true;
+	}
+	frame = MemoryContextAllocZero(TopTransactionContext, sizeof(*frame));
+	frame->events = events;
+	frame->nest_level = GetCurrentTransactionNestLevel();
+	frame->outer = frames;
+	frames = frame;
+}
+
+void
+note_event(Relation events, int64 stream_id)
+{
+	Frame	   *frame = *find_frame(RelationGetRelid(events));
+
+	if (frame == NULL)
+		return;
+	if (frame->ids == NULL)
+	{
+		frame->size = 16;
+		frame->ids = MemoryContextAlloc(TopTransactionContext, sizeof(int64) * frame->size);
+	}
+	else if (frame->count == frame->size)
+	{
+		frame->size *= 2;
+		frame->ids = repalloc_huge(frame->ids, sizeof(int64) * frame->size);
+	}
+	frame->ids[frame->count++] = stream_id;
+}
+
+/* Fold the events of these positions, as far as they are there: a conflict may have kept one out. */
+static void
+fold_inserted(Relation events, const int64 *ids, int count)
+{
+	static const Oid types[] = {INT8OID};
+	Store	   *store = get_store(events);
+	Fold		fold;
+	MemoryContext caller;
+	AsOwner		before;
+	Columns    *positions;
+	int			guc;
+
+	start_fold(&fold, store, FOLD_INSERTED);
+	guc = enter_store(store, &before);
+	caller = MemoryContextSwitchTo(fold.context);
+	positions = make_columns(1, types);
+	for (int i = 0; i < count; i++)
+	{
+		add_row(positions);
+		put_int(positions, 0, ids[i], 0);
+	}
+	run_plan(&fold, PLAN_EVENTS, as_arrays(positions));
+	for (uint64 i = 0; i < SPI_processed; i++)
+		collect(&fold, event_from_row(&fold, i));
+	MemoryContextSwitchTo(caller);
+	run_fold(&fold);
+	leave_store(guc, before);
+}
+
+/* The transition table of a DELETE. */
+static void
+fold_deleted(Relation events, Tuplestorestate *table)
 {
 	Store	   *store = get_store(events);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(events), &TTSOpsMinimalTuple);
 	Fold		fold;
+	AsOwner		before;
+	int			guc;
 
-	start_fold(&fold, store, mode);
+	guc = enter_store(store, &before);
+	start_fold(&fold, store, FOLD_DELETED);
 	tuplestore_rescan(table);
 	while (tuplestore_gettupleslot(table, true, false, slot))
 	{
@@ -511,11 +657,12 @@ fold_table(Relation events, Tuplestorestate *table, FoldMode mode)
 		if (fold.count == MAX_FOLD)
 		{
 			run_fold(&fold);
-			start_fold(&fold, store, mode);
+			start_fold(&fold, store, FOLD_DELETED);
 		}
 	}
-	ExecDropSingleTupleTableSlot(slot);
 	run_fold(&fold);
+	leave_store(guc, before);
+	ExecDropSingleTupleTableSlot(slot);
 }
 
 /* TRUNCATE <store>.room_state, ... */
@@ -531,6 +678,25 @@ truncate_derived(Store *store)
 }
 
 /*
+ * matrix.events_before_statement() returns trigger: on every store's events
+ * table, BEFORE INSERT, FOR EACH STATEMENT.
+ */
+PG_FUNCTION_INFO_V1(events_before_statement);
+Datum
+events_before_statement(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("matrix.events_before_statement is not called as the trigger it is made for"),
+				 errhint("matrix.create_store sets it up.")));
+	push_frame(RelationGetRelid(trigger->tg_relation));
+	return PointerGetDatum(NULL);
+}
+
+/*
  * matrix.events_after_statement() returns trigger: on every store's events
  * table, AFTER INSERT, DELETE or TRUNCATE, FOR EACH STATEMENT.
  */
@@ -539,18 +705,30 @@ Datum
 events_after_statement(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Frame	  **frame = NULL;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("matrix.events_after_statement is not called as the trigger it is made for"),
 				 errhint("matrix.create_store sets it up.")));
-	if (refusing)
-		return PointerGetDatum(NULL);
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && trigger->tg_newtable != NULL)
-		fold_table(trigger->tg_relation, trigger->tg_newtable, FOLD_INSERTED);
-	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && trigger->tg_oldtable != NULL)
-		fold_table(trigger->tg_relation, trigger->tg_oldtable, FOLD_DELETED);
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		frame = find_frame(RelationGetRelid(trigger->tg_relation));
+	if (frame != NULL && *frame != NULL)
+	{
+		/* Off before it is folded: what the fold runs may have frames of its own. */
+		int64	   *ids = (*frame)->ids;
+		int			count = (*frame)->count;
+
+		(*frame)->ids = NULL;
+		drop_frame(frame);
+		for (int from = 0; from < count; from += MAX_FOLD)
+			fold_inserted(trigger->tg_relation, ids + from, Min(count - from, MAX_FOLD));
+		if (ids != NULL)
+			pfree(ids);
+	}
+	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && trigger->tg_oldtable != NULL && !refusing)
+		fold_deleted(trigger->tg_relation, trigger->tg_oldtable);
 	else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		truncate_derived(get_store(trigger->tg_relation));
 	return PointerGetDatum(NULL);
@@ -570,13 +748,14 @@ fold_stream(PG_FUNCTION_ARGS)
 	Portal		portal;
 	AsOwner		before;
 	SPIPlanPtr	plan;
+	int			guc;
 	int64		folded = 0;
 
 	if (!owns_table(events, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(events));
 	relation = table_open(events, AccessShareLock);
 	store = get_store(relation);
-	before = become_owner(store);
+	guc = enter_store(store, &before);
 	plan = SPI_prepare(psprintf("SELECT " EVENT_COLUMNS_SQL " FROM %s.events e WHERE " COUNTS_SQL
 								" AND (e.state_key IS NOT NULL OR e.type = 'm.presence' OR e.type LIKE 'm.call.%%')"
 								" ORDER BY e.stream_id", store->schema), 0, NULL);
@@ -602,7 +781,7 @@ fold_stream(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 	}
 	SPI_cursor_close(portal);
-	become_caller(before);
+	leave_store(guc, before);
 	table_close(relation, AccessShareLock);
 	PG_RETURN_INT64(folded);
 }

@@ -57,6 +57,7 @@ typedef struct Fold
 /* The statements that the derivations run; see derive.c. */
 typedef enum PlanId
 {
+	PLAN_EVENTS,
 	PLAN_STATE_CLAIM,
 	PLAN_STATE_LOCK,
 	PLAN_STATE_STORE,

@@ -323,6 +323,21 @@ give_position(Row *row, const Store *store)
 	row->nulls[COLUMN_MARK] = false;
 }
 
+/* Most events change no derived row: messages, history, what a server flagged. */
+static bool
+changes_derived(const mx_event *event, const Row *row)
+{
+	static const EventColumn flags[] = {COLUMN_OUTLIER, COLUMN_REJECTED, COLUMN_SOFT_FAILED};
+
+	if (DatumGetInt64(row->values[COLUMN_STREAM_ID]) < 0)
+		return false;
+	for (int i = 0; i < lengthof(flags); i++)
+		if (!row->nulls[flags[i]] && DatumGetBool(row->values[flags[i]]))
+			return false;
+	return event->state_key != NULL || event->kind == MX_KIND_PRESENCE ||
+		(event->type->length > 7 && memcmp(event->type->u.text, "m.call.", 7) == 0);
+}
+
 static HeapTuple
 take_event(Relation events, HeapTuple tuple)
 {
@@ -376,6 +391,8 @@ take_event(Relation events, HeapTuple tuple)
 		return NULL;
 	}
 	give_position(&row, store);
+	if (changes_derived(&event, &row))
+		note_event(events, DatumGetInt64(row.values[COLUMN_STREAM_ID]));
 	memcpy(values, row.values, sizeof(row.values));
 	memcpy(nulls, row.nulls, sizeof(row.nulls));
 	return heap_form_tuple(descriptor, values, nulls);

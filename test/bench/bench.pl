@@ -9,6 +9,7 @@ use Time::HiRes qw(time);
 
 my ($work, $docs) = @ARGV;
 my $rounds = $ENV{BENCH_ROUNDS} // 9;
+my $many = $ENV{BENCH_MANY} // 1_000_000;
 chdir $work or die;
 
 sub run { system(@_) == 0 or die "failed: @_\n" }
@@ -24,13 +25,14 @@ sub timed
 	return $ms / 1000;
 }
 
-my $into_plain = 'INSERT INTO bench.plain VALUES (' . join(', ', map { "\$$_" } 1 .. 13) . ')';
+my $into_plain = 'INSERT INTO bench.plain VALUES (' . join(', ', map { "\$$_" } 1 .. 16) . ')';
 my $into_store = 'INSERT INTO chat.events (raw) VALUES ($1)';
+sub emptied { sql('TRUNCATE chat.events, valid.events, hand.events, byhand.room_state, byhand.room_members, byhand.user_presence, byhand.room_calls, bench.plain') }
 
 sub inserts
 {
 	my ($statement, $parameters, $clients, $per_transaction, $file) = @_;
-	sql('TRUNCATE chat.events, bench.plain');
+	emptied();
 	my $seconds = qx("$work/insert" "" '$statement' $parameters $clients $per_transaction $file);
 	die "insert failed\n" if $?;
 	return $seconds;
@@ -41,24 +43,60 @@ sub insert_pair
 	my ($clients, $per_transaction) = @_;
 	return (
 		sub { inserts($into_store, 1, $clients, $per_transaction, 'raw-few.tsv') },
-		sub { inserts($into_plain, 13, $clients, $per_transaction, 'columns-few.tsv') });
+		sub { inserts($into_plain, 16, $clients, $per_transaction, 'columns-few.tsv') });
 }
 
-sub copy_raw { sql('TRUNCATE chat.events, bench.plain'); return timed("COPY chat.events (raw) FROM '$work/raw.tsv'") }
-sub copy_columns { sql('TRUNCATE chat.events, bench.plain'); return timed("COPY bench.plain FROM '$work/columns.tsv'") }
+sub copied { my ($table, $file) = @_; return sub { emptied(); timed("COPY $table FROM '$work/$file'") } }
+my $copy_valid = copied('valid.events (raw)', 'raw.tsv');
+my $copy_columns = copied('bench.plain', 'columns.tsv');
+my $copy_derived = copied('chat.events (raw)', 'raw.tsv');
+my $copy_hand = copied('hand.events (raw)', 'raw.tsv');
 sub expression { my $e = shift; return sub { timed("SELECT count(*) FROM bench.events WHERE ($e) IS NULL") } }
 
-# What, against what, 'time' (at most) or 'rate' (at least), the budget, the two works.
+# A store that holds this many events already takes some more, which are then rolled back.
+my %filled;
+sub into_filled
+{
+	my ($size) = @_;
+	return sub {
+		sql("SELECT matrix.create_store('filled$size'); INSERT INTO filled$size.events (raw) SELECT raw FROM bench.many LIMIT $size; ANALYZE filled$size.events")
+			unless $filled{$size}++;
+		my $out = qx(psql -XqAt -v ON_ERROR_STOP=1 -c BEGIN -c '\\timing on' -c "COPY filled$size.events (raw) FROM '$work/raw.tsv'" -c ROLLBACK);
+		my ($ms) = $out =~ /Time: ([0-9.]+) ms/ or die "no time: $out";
+		return $ms / 1000;
+	};
+}
+
+# A user in 10,000 rooms takes another name; and those very events as ready rows.
+my $name = 0;
+sub renamed { $name++; return timed("SELECT matrix.set_profile('profile', '\@u:x', 'name $name', NULL)") }
+sub renamed_plain { sql('TRUNCATE bench.plain'); return timed('INSERT INTO bench.plain SELECT * FROM bench.renamed') }
+sub read_presence
+{
+	my ($users, $from) = @_;
+	return sub { timed("SELECT count(p.*) FROM $from p JOIN bench.readers r USING (user_id) WHERE r.n <= $users") };
+}
+
+# What, against what, 'time' (at most) or 'rate' (at least), the budget, the two
+# works, over how many events, and a work that is part of both and does not count.
 my @works = (
-	['COPY of raw events', 'COPY of ready columns into a plain table with the same indexes', 'time', 1.30, \&copy_raw, \&copy_columns],
+	['COPY of raw events, validated', 'COPY of ready columns into a plain table with the same indexes', 'time', 1.30, $copy_valid, $copy_columns, 'all'],
+	['COPY of raw events, all derived', 'COPY of ready columns into a plain table with the same indexes', 'time', 1.45, $copy_derived, $copy_columns, 'all'],
+	['what all derivations add to COPY', 'what PL/pgSQL row triggers add', 'time', 0.20, $copy_derived, $copy_hand, 'all', $copy_valid],
 	(map {
 		my ($clients, $per_transaction) = @$_;
 		["single-row INSERT, $clients client" . ($clients > 1 ? 's' : '') . ($per_transaction ? ", $per_transaction to a transaction" : ''),
-			'the same of ready columns into the plain table', 'rate', 0.80, insert_pair(@$_)];
-	} [1, 0], [2, 0], [4, 0], [1, 50], [4, 50]),
-	['is_valid(text)', 'jsonb_in of the same text', 'time', 1.5, expression('matrix.is_valid(raw)'), expression('raw::jsonb')],
-	['is_valid(jsonb)', 'jsonb_in of the same text', 'time', 0.8, expression('matrix.is_valid(doc)'), expression('raw::jsonb')],
-	['is_valid(jsonb)', 'a hand-written PL/pgSQL validator of the envelope and two types', 'time', undef, expression('matrix.is_valid(doc)'), expression('bench.check_event(doc)')],
+			'the same of ready columns into the plain table', 'rate', 0.80, insert_pair(@$_), 'few'];
+	} [1, 0], [2, 0], [4, 0], [1, 50], [2, 50], [4, 50]),
+	['is_valid(text)', 'jsonb_in of the same text', 'time', 1.5, expression('matrix.is_valid(raw)'), expression('raw::jsonb'), 'all'],
+	['is_valid(jsonb)', 'jsonb_in of the same text', 'time', 0.8, expression('matrix.is_valid(doc)'), expression('raw::jsonb'), 'all'],
+	['is_valid(jsonb)', 'a hand-written PL/pgSQL validator of the envelope and two types', 'time', undef, expression('matrix.is_valid(doc)'), expression('bench.check_event(doc)'), 'all'],
+	['COPY into a store of 100,000 events', 'COPY into one of 10,000', 'time', 1.20, into_filled(100_000), into_filled(10_000), 'all'],
+	["COPY into a store of $many events", 'COPY into one of 10,000', 'time', 1.20, into_filled($many), into_filled(10_000), 'all'],
+	['a user in 10,000 rooms takes another name', 'INSERT of those events as ready rows into the plain table', 'time', undef, \&renamed, \&renamed_plain, 10_001],
+	(map {
+		["reading the presence of $_ users", 'reading their rows of presence_state', 'time', undef, read_presence($_, 'filled10000.presence'), read_presence($_, 'filled10000.presence_state'), $_]
+	} 10, 1000, 100_000),
 );
 if (my $only = $ENV{BENCH_ONLY}) { @works = grep { $_->[0] =~ /$only/ } @works }
 
@@ -69,9 +107,9 @@ my $few = qx(wc -l < raw-few.tsv); chomp $few;
 my @results;
 for my $w (@works)
 {
-	my ($what, $against, $kind, $budget, $ours, $theirs) = @$w;
+	my ($what, $against, $kind, $budget, $ours, $theirs, $over, $part) = @$w;
 	my (@ratios, @us, @their_us);
-	my $n = $what =~ /INSERT/ ? $few : $events;
+	my $n = $over eq 'few' ? $few : $over eq 'all' ? $events : $over;
 	$ours->(), $theirs->();    # warm
 	for my $round (1 .. $rounds)
 	{
@@ -79,6 +117,12 @@ for my $w (@works)
 		my $a = $ours->();
 		my $b = $theirs->() + $theirs->();
 		$a += $ours->();
+		if ($part)
+		{
+			my $common = $part->() + $part->();
+			$a -= $common;
+			$b -= $common;
+		}
 		push @ratios, $kind eq 'rate' ? $b / $a : $a / $b;
 		push @us, $a / 2 / $n * 1e6;
 		push @their_us, $b / 2 / $n * 1e6;

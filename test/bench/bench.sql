@@ -3,6 +3,11 @@ SET client_min_messages = warning;
 CREATE EXTENSION matrix_events;
 CREATE SCHEMA bench;
 SELECT matrix.create_store('chat', server_name => 'hq.example.org');
+-- The same without anything derived, and with hand-written derivations.
+SELECT matrix.create_store('valid');
+ALTER TABLE valid.events DISABLE TRIGGER b_matrix_inserted;
+SELECT matrix.create_store('hand');
+ALTER TABLE hand.events DISABLE TRIGGER b_matrix_inserted;
 
 -- The text of the events, and the same as jsonb.
 CREATE TABLE bench.events (n serial PRIMARY KEY, raw text, doc jsonb);
@@ -14,7 +19,25 @@ VACUUM (FULL, ANALYZE) bench.events;
 CREATE TABLE bench.plain (LIKE chat.events INCLUDING INDEXES);
 
 -- The ready columns, as the store makes them.
-INSERT INTO chat.events (raw) SELECT raw FROM bench.events ORDER BY n;
-\copy (SELECT * FROM chat.events ORDER BY stream_id) TO 'columns.tsv'
+INSERT INTO valid.events (raw) SELECT raw FROM bench.events ORDER BY n;
+\copy (SELECT * FROM valid.events ORDER BY stream_id) TO 'columns.tsv'
 \copy (SELECT raw FROM bench.events ORDER BY n) TO 'raw.tsv'
-TRUNCATE chat.events;
+TRUNCATE valid.events;
+
+-- Many more events: the same ones under other ids, in ten times as many rooms.
+CREATE VIEW bench.many AS
+	SELECT replace(replace(e.raw, '"event_id":"$', '"event_id":"$' || i), '"room_id":"!', '"room_id":"!' || i % 10) AS raw
+	FROM generate_series(1, 1000000) i, LATERAL (SELECT raw FROM bench.events WHERE n = 1 + i % (SELECT max(n) FROM bench.events)) e;
+
+-- A user in 10,000 rooms, and the events that a change of his name makes.
+SELECT matrix.create_store('profile');
+INSERT INTO profile.events (type, room_id, sender, state_key, content)
+	SELECT 'm.room.member', '!room' || i || ':x', '@u:x', '@u:x', '{"membership":"join"}' FROM generate_series(1, 10000) i;
+SELECT matrix.set_profile('profile', '@u:x', 'first', NULL);
+CREATE TABLE bench.renamed AS SELECT * FROM profile.events WHERE stream_id > 10000;
+
+-- Users whose presence is read.
+CREATE TABLE bench.readers AS SELECT row_number() OVER () AS n, '@user' || i || s AS user_id
+	FROM generate_series(1, 20000) i, unnest('{:hq.example.org,:chat.example.org,:eu.example.org,:us.example.org,:lab.example.org}'::text[]) s;
+CREATE UNIQUE INDEX ON bench.readers (user_id);
+ANALYZE bench.readers, bench.renamed;

@@ -11,6 +11,7 @@ start_cluster -c fsync=off -c shared_buffers=512MB -c max_wal_size=8GB -c checkp
 $as mkdir bench && cd bench
 $as gcc -O2 -I"$(pg_config --includedir)" -o insert ../test/bench/insert.c -lpq
 $as perl ../test/bench/generate.pl "${BENCH_EVENTS:-20000}" > events.ndjson
-psql -Xq -v ON_ERROR_STOP=1 -f ../test/bench/bench.sql -f ../test/bench/plpgsql_validator.sql >/dev/null
+psql -Xq -v ON_ERROR_STOP=1 -f ../test/bench/bench.sql -f ../test/bench/plpgsql_validator.sql \
+	-f ../test/bench/plpgsql_derivations.sql >/dev/null
 for file in raw columns; do head -n 5000 $file.tsv > $file-few.tsv; done
 perl ../test/bench/bench.pl "$work/bench" "$here/docs"

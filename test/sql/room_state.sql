@@ -44,7 +44,28 @@ INSERT INTO events (type, room_id, sender, state_key, content)
 RESET work_mem;
 SELECT count(*), count(*) FILTER (WHERE kind = 'none'), count(*) FILTER (WHERE membership = 'join') FROM members WHERE room_id LIKE '!bulk%';
 SELECT * FROM matrix.verify('state');
--- Nested: a statement that inserts events while others are inserted; rolled back savepoints leave nothing.
+-- One statement into two stores; one that inserts while it inserts; one that keeps some out.
+SELECT matrix.create_store('state2');
+WITH other AS (INSERT INTO state2.events (type, room_id, sender, state_key, content) VALUES ('m.room.topic', '!2:x', '@a:x', '', '{"topic":"two"}'))
+INSERT INTO events (type, room_id, sender, state_key, content) VALUES ('m.room.topic', '!2:x', '@a:x', '', '{"topic":"one"}');
+SELECT a.content AS here, b.content AS there FROM room_state a JOIN state2.room_state b USING (room_id, type, state_key);
+WITH first AS (INSERT INTO state2.events (type, room_id, sender, state_key, content) VALUES ('m.room.topic', '!3:x', '@a:x', '', '{"topic":"first"}') RETURNING 1)
+INSERT INTO state2.events (type, room_id, sender, state_key, content) SELECT 'm.room.name', '!3:x', '@a:x', '', '{"name":"second"}' FROM first;
+CREATE FUNCTION pg_temp.echo() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		IF NEW.type = 'org.example.in' THEN
+			INSERT INTO state2.events (type, room_id, sender, state_key, content) VALUES ('org.example.out', NEW.room_id, NEW.sender, NEW.state_key, NEW.content);
+		END IF;
+		RETURN NEW;
+	END $$;
+CREATE TRIGGER echo BEFORE INSERT ON state2.events FOR EACH ROW EXECUTE FUNCTION pg_temp.echo();
+INSERT INTO state2.events (event_id, type, room_id, sender, state_key, content) VALUES ('$in', 'org.example.in', '!3:x', '@a:x', 'k', '{}');
+INSERT INTO state2.events (event_id, type, room_id, sender, state_key, content) VALUES ('$new', 'org.example.s', '!3:x', '@a:x', 'k', '{"new":1}'),
+	('$in', 'org.example.s', '!3:x', '@a:x', 'never', '{}') ON CONFLICT DO NOTHING;
+SELECT type, state_key, content FROM state2.room_state WHERE room_id = '!3:x' ORDER BY 1, 2;
+SELECT * FROM matrix.verify('state2');
+SELECT matrix.drop_store('state2', true);
+-- Rolled back savepoints leave nothing.
 BEGIN;
 SAVEPOINT s;
 SELECT pg_temp.member('gone', 'a', 'a', 'join');

@@ -57,6 +57,8 @@ typedef struct Store
 	StoreSettings settings;
 	struct _SPI_plan *plans[KEPT_PLANS];	/* for the schema of this name */
 	Oid			event_id_index;
+	Oid			position_index;
+	Oid			call_state;
 	char	   *schema;			/* its name, quoted for SQL */
 	mx_types   *types;			/* the built-in ones and the store's own */
 	MemoryContext context;		/* of the two above */

@@ -8,11 +8,17 @@
  */
 #include "derive.h"
 
+#include "access/nbtree.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
 typedef struct CallRow
 {
@@ -27,6 +33,7 @@ typedef struct CallRoom
 	FoldEvent **events;			/* the statement's, in the order of the stream */
 	int			count;
 	bool		has_calls;		/* some of them are m.call.* */
+	bool		concerned;		/* or the room has calls already */
 	bool		late;
 	int64		joined;			/* members, at the event that is folded */
 	List	   *calls;			/* of CallRow */
@@ -366,6 +373,28 @@ fold_room_history(Fold *fold, CallRoom *room)
 
 /* ---- a statement ---- */
 
+/* Has the room any call?  One look at the index, since most members' rooms have none. */
+static bool
+has_call_rows(Fold *fold, mx_string room_id)
+{
+	Relation	calls = table_open(fold->store->call_state, AccessShareLock);
+	Relation	index = index_open(primary_key_index(calls), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(calls, NULL);
+	IndexScanDesc scan = begin_index_scan(calls, index, SnapshotSelf, 1);
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
+						   PointerGetDatum(cstring_to_text_with_len(room_id.text, room_id.length)));
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	table_close(calls, AccessShareLock);
+	return found;
+}
+
 static int
 by_room(const void *a, const void *b)
 {
@@ -473,8 +502,6 @@ fold_calls(Fold *fold)
 			room = &rooms[room_count++];
 			room->room_id = events[i]->room_id;
 			room->events = &events[i];
-			add_row(load);
-			put_string(load, 0, room->room_id);
 		}
 		room = &rooms[room_count - 1];
 		room->count++;
@@ -486,6 +513,15 @@ fold_calls(Fold *fold)
 			put_string(ids, 0, mx_string_of(mx_member(content_of(fold, events[i]), "call_id")));
 		}
 	}
+	for (int i = 0; i < room_count; i++)
+		if (rooms[i].has_calls || has_call_rows(fold, rooms[i].room_id))
+		{
+			add_row(load);
+			put_string(load, 0, rooms[i].room_id);
+			rooms[i].concerned = true;
+		}
+	if (load->rows == 0)
+		return;
 	load_values[0] = as_arrays(load)[0];
 	load_values[1] = as_arrays(ids)[0];
 	load_values[2] = Int64GetDatum(fold->mode == FOLD_INSERTED ? fold->events[0]->stream_id : PG_INT64_MAX);
@@ -505,7 +541,7 @@ fold_calls(Fold *fold)
 	{
 		CallRoom   *room = &rooms[i];
 
-		if (!room->has_calls && room->calls == NIL && fold->mode != FOLD_DELETED)
+		if (!room->concerned || (!room->has_calls && room->calls == NIL && fold->mode != FOLD_DELETED))
 			continue;
 		if (is_late(fold, room))
 		{

@@ -11,6 +11,7 @@
 #include "common/jsonapi.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
 
 #if PG_VERSION_NUM < 140000
 #error "matrix_events needs PostgreSQL 14 or later"
@@ -42,6 +43,16 @@ begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int keys)
 	return index_beginscan(heap, index, snapshot, NULL, keys, 0);
 #else
 	return index_beginscan(heap, index, snapshot, keys, 0);
+#endif
+}
+
+static inline Oid
+primary_key_index(Relation table)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(table, false);
+#else
+	return RelationGetPrimaryKeyIndex(table);
 #endif
 }
 

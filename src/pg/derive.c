@@ -7,7 +7,9 @@
  */
 #include "derive.h"
 
+#include "access/nbtree.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -16,9 +18,11 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 /*
@@ -42,11 +46,6 @@ static const struct
 	int			parameters;
 	Oid			types[25];
 }			plans[PLANS] = {
-	[PLAN_EVENTS] = {
-		"SELECT e.* FROM unnest($1) k(stream_id), LATERAL ("
-		"SELECT " EVENT_COLUMNS_SQL " FROM %1$s.events e WHERE e.stream_id = k.stream_id AND " COUNTS_SQL " LIMIT 1) e",
-		1, {INT8ARRAYOID}
-	},
 	[PLAN_STATE_CLAIM] = {
 		"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, content) "
 		"SELECT k.room_id, k.type, k.state_key, '', 0, '{}' FROM unnest($1, $2, $3) k(room_id, type, state_key) "
@@ -68,6 +67,13 @@ static const struct
 		"ON CONFLICT (room_id, type, state_key) DO UPDATE SET event_id = excluded.event_id, "
 		"stream_id = excluded.stream_id, sender = excluded.sender, ts = excluded.ts, content = excluded.content, "
 		"membership = excluded.membership, kind = excluded.kind, since = excluded.since, since_ts = excluded.since_ts",
+		12, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID,
+		JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+	},
+	[PLAN_STATE_ADD] = {
+		"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, sender, ts, content, "
+		"membership, kind, since, since_ts) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+		"ON CONFLICT DO NOTHING",
 		12, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID,
 		JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
 	},
@@ -602,31 +608,44 @@ note_event(Relation events, int64 stream_id)
 	frame->ids[frame->count++] = stream_id;
 }
 
-/* Fold the events of these positions, as far as they are there: a conflict may have kept one out. */
+/*
+ * Fold the events of these positions, as far as they are there: a conflict may
+ * have kept one out.  They are read by the index; SnapshotSelf sees what this
+ * command has done.
+ */
 static void
 fold_inserted(Relation events, const int64 *ids, int count)
 {
-	static const Oid types[] = {INT8OID};
 	Store	   *store = get_store(events);
+	Relation	index = index_open(store->position_index, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(events, NULL);
+	IndexScanDesc scan = begin_index_scan(events, index, SnapshotSelf, 1);
 	Fold		fold;
 	MemoryContext caller;
 	AsOwner		before;
-	Columns    *positions;
 	int			guc;
 
 	start_fold(&fold, store, FOLD_INSERTED);
-	guc = enter_store(store, &before);
 	caller = MemoryContextSwitchTo(fold.context);
-	positions = make_columns(1, types);
 	for (int i = 0; i < count; i++)
 	{
-		add_row(positions);
-		put_int(positions, 0, ids[i], 0);
+		ScanKeyData key;
+
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(ids[i]));
+		index_rescan(scan, &key, 1, NULL, 0);
+		if (index_getnext_slot(scan, ForwardScanDirection, slot))
+			collect(&fold, event_from_slot(slot));
 	}
-	run_plan(&fold, PLAN_EVENTS, as_arrays(positions));
-	for (uint64 i = 0; i < SPI_processed; i++)
-		collect(&fold, event_from_row(&fold, i));
 	MemoryContextSwitchTo(caller);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	if (fold.count == 0)
+	{
+		MemoryContextDelete(fold.context);
+		return;
+	}
+	guc = enter_store(store, &before);
 	run_fold(&fold);
 	leave_store(guc, before);
 }

@@ -57,10 +57,10 @@ typedef struct Fold
 /* The statements that the derivations run; see derive.c. */
 typedef enum PlanId
 {
-	PLAN_EVENTS,
 	PLAN_STATE_CLAIM,
 	PLAN_STATE_LOCK,
 	PLAN_STATE_STORE,
+	PLAN_STATE_ADD,
 	PLAN_STATE_HISTORY,
 	PLAN_STATE_FORGET,
 	PLAN_PRESENCE_CLAIM,

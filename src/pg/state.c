@@ -120,51 +120,39 @@ put_state(Columns *rows, const StateRow *row)
 	put_int(rows, 11, row->member.since_ts, -1);
 }
 
-void
-fold_state(Fold *fold)
+static const Oid key_types[] = {TEXTOID, TEXTOID, TEXTOID};
+static const Oid row_types[] = {
+	TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, INT8OID, JSONBOID, TEXTOID, TEXTOID, INT8OID, INT8OID
+};
+
+static void
+put_key(Columns *keys, const FoldEvent *event)
 {
-	static const Oid key_types[] = {TEXTOID, TEXTOID, TEXTOID};
-	static const Oid row_types[] = {
-		TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, INT8OID, JSONBOID, TEXTOID, TEXTOID, INT8OID, INT8OID
-	};
-	FoldEvent **events = palloc(sizeof(*events) * (fold->count + 1));
-	int			count = 0;
-	Columns    *keys = make_columns(3, key_types);
+	add_row(keys);
+	put_string(keys, 0, event->room_id);
+	put_string(keys, 1, event->type);
+	put_string(keys, 2, event->state_key);
+}
+
+/* events are in the order of keys.  False: a row has come to be meanwhile; again. */
+static bool
+fold_keys(Fold *fold, FoldEvent **events, int count, Columns *keys)
+{
 	Columns    *rows = make_columns(12, row_types);
 	Columns    *gone = make_columns(3, key_types);
-	StateRow   *states;
-	uint64		found;
-
-	for (int i = 0; i < fold->count; i++)
-		if (fold->events[i]->state_key.text != NULL && fold->events[i]->room_id.text != NULL)
-			events[count++] = fold->events[i];
-	if (count == 0)
-		return;
-	qsort(events, count, sizeof(*events), compare_events);
-	for (int i = 0; i < count; i++)
-		if (i == 0 || compare_keys(events[i - 1], events[i]) != 0)
-		{
-			add_row(keys);
-			put_string(keys, 0, events[i]->room_id);
-			put_string(keys, 1, events[i]->type);
-			put_string(keys, 2, events[i]->state_key);
-		}
+	StateRow   *states = palloc0(sizeof(*states) * keys->rows);
+	uint64		found = 0;
 
 	/*
 	 * Keys that have no row yet get an empty one, so that all rows can be
-	 * locked in one order, whoever else is about to make them.
+	 * locked in one order, whoever else is about to make them.  A single key
+	 * needs no order: its row is locked, or added when it is ready.
 	 */
-	found = 0;
-	if (keys->rows == 1)
-		found = run_plan(fold, PLAN_STATE_LOCK, as_arrays(keys));
-	if (found < keys->rows)
-	{
+	if (keys->rows > 1)
 		run_plan(fold, PLAN_STATE_CLAIM, as_arrays(keys));
-		found = run_plan(fold, PLAN_STATE_LOCK, as_arrays(keys));
-	}
-	if (found != keys->rows)
+	found = run_plan(fold, PLAN_STATE_LOCK, as_arrays(keys));
+	if (found != keys->rows && keys->rows > 1)
 		elog(ERROR, "%s.room_state has lost a row", fold->store->schema);
-	states = palloc0(sizeof(*states) * keys->rows);
 	for (uint64 i = 0; i < found; i++)
 		load_row(fold, &states[row_int(i, 1, 0) - 1], i);
 
@@ -186,12 +174,7 @@ fold_state(Fold *fold)
 			while (i + 1 < count && compare_keys(events[i], events[i + 1]) == 0)
 				i++;
 			if (row->last == NULL)
-			{
-				add_row(gone);
-				put_string(gone, 0, events[i]->room_id);
-				put_string(gone, 1, events[i]->type);
-				put_string(gone, 2, events[i]->state_key);
-			}
+				put_key(gone, events[i]);
 			continue;
 		}
 		fold_event(fold, row, events[i]);
@@ -200,8 +183,32 @@ fold_state(Fold *fold)
 	for (int key = 0; key < keys->rows; key++)
 		if (states[key].last != NULL)
 			put_state(rows, &states[key]);
+	if (found == 0 && rows->rows > 0)
+		return run_plan(fold, PLAN_STATE_ADD, as_arrays(rows)) == 1;
 	if (rows->rows > 0)
 		run_plan(fold, PLAN_STATE_STORE, as_arrays(rows));
 	if (gone->rows > 0)
 		run_plan(fold, PLAN_STATE_FORGET, as_arrays(gone));
+	return true;
+}
+
+void
+fold_state(Fold *fold)
+{
+	FoldEvent **events = palloc(sizeof(*events) * (fold->count + 1));
+	int			count = 0;
+	Columns    *keys = make_columns(3, key_types);
+
+	for (int i = 0; i < fold->count; i++)
+		if (fold->events[i]->state_key.text != NULL && fold->events[i]->room_id.text != NULL)
+			events[count++] = fold->events[i];
+	if (count == 0)
+		return;
+	qsort(events, count, sizeof(*events), compare_events);
+	for (int i = 0; i < count; i++)
+		if (i == 0 || compare_keys(events[i - 1], events[i]) != 0)
+			put_key(keys, events[i]);
+
+	while (!fold_keys(fold, events, count, keys))
+		;
 }

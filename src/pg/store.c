@@ -141,8 +141,9 @@ keep_schema(Store *store, const char *schema)
 	store->schema = MemoryContextStrdup(TopMemoryContext, schema);
 }
 
+/* The unique index on this column alone. */
 static Oid
-find_event_id_index(Relation events)
+find_index(Relation events, EventColumn column)
 {
 	Oid			found = InvalidOid;
 	List	   *indexes = RelationGetIndexList(events);
@@ -153,7 +154,7 @@ find_event_id_index(Relation events)
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
 		if (index->rd_index->indisunique && index->rd_index->indnkeyatts == 1 &&
-			index->rd_index->indkey.values[0] == COLUMN_EVENT_ID + 1)
+			index->rd_index->indkey.values[0] == column + 1)
 			found = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
 	}
@@ -182,7 +183,9 @@ build_store(Store *store, Relation events)
 				 errmsg("store \"%s\" has no sequence events_stream_id", name)));
 	store->backfill_sequence = get_relname_relid("events_backfill_id", schema);
 	store->owner = events->rd_rel->relowner;
-	store->event_id_index = find_event_id_index(events);
+	store->event_id_index = find_index(events, COLUMN_EVENT_ID);
+	store->position_index = find_index(events, COLUMN_STREAM_ID);
+	store->call_state = get_relname_relid("call_state", schema);
 
 	if (store->context != NULL)
 		MemoryContextDelete(store->context);

@@ -1,15 +1,15 @@
 -- What is derived from a store's events: the clock, the queries behind views,
 -- folding the stream again.
 
-CREATE FUNCTION matrix.events_before_statement() RETURNS trigger
+CREATE FUNCTION matrix.events_after_row() RETURNS trigger
 	AS 'MODULE_PATHNAME' LANGUAGE c;
-COMMENT ON FUNCTION matrix.events_before_statement() IS
-	'Trigger of every store''s events table: a statement begins. Set up by matrix.create_store.';
+COMMENT ON FUNCTION matrix.events_after_row() IS
+	'Trigger of every store''s events table: folds what a statement inserted into the derived tables, once. Set up by matrix.create_store.';
 
 CREATE FUNCTION matrix.events_after_statement() RETURNS trigger
 	AS 'MODULE_PATHNAME' LANGUAGE c;
 COMMENT ON FUNCTION matrix.events_after_statement() IS
-	'Trigger of every store''s events table: folds what a statement changed into the derived tables. Set up by matrix.create_store.';
+	'Trigger of every store''s events table: folds what is left into the derived tables after a DELETE or TRUNCATE. Set up by matrix.create_store.';
 
 CREATE FUNCTION matrix.fold_stream(events regclass) RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE c STRICT;

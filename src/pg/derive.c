@@ -1,6 +1,6 @@
 /*
- * derive.c - the AFTER STATEMENT triggers of a store's events: collecting what
- * a statement changed, and running the derivations over it
+ * derive.c - the AFTER triggers of a store's events: collecting what a statement
+ * changed, and running the derivations over it
  *
  * A message is not collected: it changes nothing but its own row.  All SQL here
  * runs as the owner of the store, under a search path of pg_catalog.
@@ -512,106 +512,76 @@ run_fold(Fold *fold)
 	MemoryContextDelete(fold->context);
 }
 
-/* ---- statements ---- */
+/* ---- what statements insert ---- */
 
 /*
- * The INSERT statements that are under way, innermost first, and which of their
- * events change derived rows.  A frame is made by the BEFORE STATEMENT trigger,
- * filled by the BEFORE ROW trigger, and taken off by the AFTER STATEMENT trigger
- * or the end of its (sub)transaction.
+ * The positions of events that change derived rows, as their rows pass the
+ * BEFORE ROW trigger; the AFTER ROW trigger of the first one that got in folds
+ * them all, at the end of its statement.
  */
-typedef struct Frame
+typedef struct Notes
 {
 	Oid			events;
-	int			nest_level;		/* of subtransactions */
-	int64	   *ids;			/* positions; NULL: none yet */
+	int64	   *ids;			/* NULL: none */
 	int			count;
 	int			size;
-	struct Frame *outer;
-} Frame;
+	struct Notes *next;
+} Notes;
 
-static Frame *frames = NULL;
-
-/* The innermost frame of this table, or NULL.  One statement may insert into several. */
-static Frame **
-find_frame(Oid events)
-{
-	Frame	  **frame = &frames;
-
-	while (*frame != NULL && (*frame)->events != events)
-		frame = &(*frame)->outer;
-	return frame;
-}
+static Notes *notes = NULL;
 
 static void
-drop_frame(Frame **link)
-{
-	Frame	   *frame = *link;
-
-	*link = frame->outer;
-	if (frame->ids != NULL)
-		pfree(frame->ids);
-	pfree(frame);
-}
-
-static void
-end_transaction(XactEvent event, void *arg)
+forget_notes(XactEvent event, void *arg)
 {
 	/* Their memory goes with the transaction's. */
-	frames = NULL;
+	notes = NULL;
 }
 
-static void
-end_subtransaction(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		while (frames != NULL && frames->nest_level >= GetCurrentTransactionNestLevel())
-			drop_frame(&frames);
-}
-
-static void
-push_frame(Oid events)
+static Notes *
+notes_of(Oid events)
 {
 	static bool registered = false;
-	Frame	   *frame;
+	Notes	   *found = notes;
 
+	while (found != NULL && found->events != events)
+		found = found->next;
+	if (found != NULL)
+		return found;
 	if (!registered)
 	{
-		RegisterXactCallback(end_transaction, NULL);
-		RegisterSubXactCallback(end_subtransaction, NULL);
+		RegisterXactCallback(forget_notes, NULL);
 		registered = true;
 	}
-	frame = MemoryContextAllocZero(TopTransactionContext, sizeof(*frame));
-	frame->events = events;
-	frame->nest_level = GetCurrentTransactionNestLevel();
-	frame->outer = frames;
-	frames = frame;
+	found = MemoryContextAllocZero(TopTransactionContext, sizeof(*found));
+	found->events = events;
+	found->next = notes;
+	notes = found;
+	return found;
 }
 
 void
 note_event(Relation events, int64 stream_id)
 {
-	Frame	   *frame = *find_frame(RelationGetRelid(events));
+	Notes	   *of = notes_of(RelationGetRelid(events));
 
-	if (frame == NULL)
-		return;
-	if (frame->ids == NULL)
+	if (of->ids == NULL)
 	{
-		frame->size = 16;
-		frame->ids = MemoryContextAlloc(TopTransactionContext, sizeof(int64) * frame->size);
+		of->size = 16;
+		of->ids = MemoryContextAlloc(TopTransactionContext, sizeof(int64) * of->size);
 	}
-	else if (frame->count == frame->size)
+	else if (of->count == of->size)
 	{
-		frame->size *= 2;
-		frame->ids = repalloc_huge(frame->ids, sizeof(int64) * frame->size);
+		of->ids = repalloc_huge(of->ids, sizeof(int64) * of->size * 2);
+		of->size *= 2;
 	}
-	frame->ids[frame->count++] = stream_id;
+	of->ids[of->count++] = stream_id;
 }
 
 /*
- * Fold the events of these positions, as far as they are there: a conflict may
- * have kept one out.  They are read by the index; SnapshotSelf sees what this
- * command has done.
+ * Fold the events of these positions, as far as they are there; they are read by
+ * the index, and SnapshotSelf sees what this command has done.  One that is not
+ * there was kept out by a conflict or rolled back, unless a trigger is at work
+ * in the middle of its insertion: then it stays noted.
  */
 static void
 fold_inserted(Relation events, const int64 *ids, int count)
@@ -624,6 +594,7 @@ fold_inserted(Relation events, const int64 *ids, int count)
 	MemoryContext caller;
 	AsOwner		before;
 	int			guc;
+	bool		nested = DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) > 1;
 
 	start_fold(&fold, store, FOLD_INSERTED);
 	caller = MemoryContextSwitchTo(fold.context);
@@ -635,6 +606,8 @@ fold_inserted(Relation events, const int64 *ids, int count)
 		index_rescan(scan, &key, 1, NULL, 0);
 		if (index_getnext_slot(scan, ForwardScanDirection, slot))
 			collect(&fold, event_from_slot(slot));
+		else if (nested)
+			note_event(events, ids[i]);
 	}
 	MemoryContextSwitchTo(caller);
 	index_endscan(scan);
@@ -697,56 +670,53 @@ truncate_derived(Store *store)
 }
 
 /*
- * matrix.events_before_statement() returns trigger: on every store's events
- * table, BEFORE INSERT, FOR EACH STATEMENT.
+ * matrix.events_after_row() returns trigger: on every store's events table,
+ * AFTER INSERT, FOR EACH ROW that changes derived rows.
  */
-PG_FUNCTION_INFO_V1(events_before_statement);
+PG_FUNCTION_INFO_V1(events_after_row);
 Datum
-events_before_statement(PG_FUNCTION_ARGS)
+events_after_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Notes	   *of;
+	int64	   *ids;
+	int			count;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("matrix.events_before_statement is not called as the trigger it is made for"),
+				 errmsg("matrix.events_after_row is not called as the trigger it is made for"),
 				 errhint("matrix.create_store sets it up.")));
-	push_frame(RelationGetRelid(trigger->tg_relation));
+	of = notes_of(RelationGetRelid(trigger->tg_relation));
+	/* Off the list before they are folded: what the fold runs may note its own. */
+	ids = of->ids;
+	count = of->count;
+	of->ids = NULL;
+	of->count = 0;
+	for (int from = 0; from < count; from += MAX_FOLD)
+		fold_inserted(trigger->tg_relation, ids + from, Min(count - from, MAX_FOLD));
+	if (ids != NULL)
+		pfree(ids);
 	return PointerGetDatum(NULL);
 }
 
 /*
  * matrix.events_after_statement() returns trigger: on every store's events
- * table, AFTER INSERT, DELETE or TRUNCATE, FOR EACH STATEMENT.
+ * table, AFTER DELETE or TRUNCATE, FOR EACH STATEMENT.
  */
 PG_FUNCTION_INFO_V1(events_after_statement);
 Datum
 events_after_statement(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	Frame	  **frame = NULL;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("matrix.events_after_statement is not called as the trigger it is made for"),
 				 errhint("matrix.create_store sets it up.")));
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		frame = find_frame(RelationGetRelid(trigger->tg_relation));
-	if (frame != NULL && *frame != NULL)
-	{
-		/* Off before it is folded: what the fold runs may have frames of its own. */
-		int64	   *ids = (*frame)->ids;
-		int			count = (*frame)->count;
-
-		(*frame)->ids = NULL;
-		drop_frame(frame);
-		for (int from = 0; from < count; from += MAX_FOLD)
-			fold_inserted(trigger->tg_relation, ids + from, Min(count - from, MAX_FOLD));
-		if (ids != NULL)
-			pfree(ids);
-	}
-	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && trigger->tg_oldtable != NULL && !refusing)
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && trigger->tg_oldtable != NULL && !refusing)
 		fold_deleted(trigger->tg_relation, trigger->tg_oldtable);
 	else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		truncate_derived(get_store(trigger->tg_relation));

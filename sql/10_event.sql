@@ -16,7 +16,8 @@ CREATE TYPE matrix.event AS (
 	mark				xid8,
 	outlier				boolean,
 	rejected			boolean,
-	soft_failed			boolean
+	soft_failed			boolean,
+	derives				boolean
 );
 COMMENT ON TYPE matrix.event IS
 	'One Matrix event as a row: the type of every store''s events table.';
@@ -35,4 +36,5 @@ COMMENT ON COLUMN matrix.event.raw IS 'In: the JSON text to take. Kept only wher
 COMMENT ON COLUMN matrix.event.outlier IS 'True: a server holds the event without the room''s state at it. It changes no derived row.';
 COMMENT ON COLUMN matrix.event.rejected IS 'True: a server''s authorization rules rejected it. It changes no derived row.';
 COMMENT ON COLUMN matrix.event.soft_failed IS 'True: it failed against the room''s current state. It changes no derived row.';
+COMMENT ON COLUMN matrix.event.derives IS 'True: it changed derived rows when it came. Given by the store.';
 COMMENT ON COLUMN matrix.event.mark IS 'The next transaction id when the position was given: what tells readers that no lower position can still appear.';

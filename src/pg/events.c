@@ -391,7 +391,9 @@ take_event(Relation events, HeapTuple tuple)
 		return NULL;
 	}
 	give_position(&row, store);
-	if (changes_derived(&event, &row))
+	row.values[COLUMN_DERIVES] = BoolGetDatum(true);
+	row.nulls[COLUMN_DERIVES] = !changes_derived(&event, &row);
+	if (!row.nulls[COLUMN_DERIVES])
 		note_event(events, DatumGetInt64(row.values[COLUMN_STREAM_ID]));
 	memcpy(values, row.values, sizeof(row.values));
 	memcpy(nulls, row.nulls, sizeof(row.nulls));

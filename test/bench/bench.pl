@@ -25,7 +25,7 @@ sub timed
 	return $ms / 1000;
 }
 
-my $into_plain = 'INSERT INTO bench.plain VALUES (' . join(', ', map { "\$$_" } 1 .. 16) . ')';
+my $into_plain = 'INSERT INTO bench.plain VALUES (' . join(', ', map { "\$$_" } 1 .. 17) . ')';
 my $into_store = 'INSERT INTO chat.events (raw) VALUES ($1)';
 sub emptied { sql('TRUNCATE chat.events, valid.events, hand.events, byhand.room_state, byhand.room_members, byhand.user_presence, byhand.room_calls, bench.plain') }
 
@@ -43,7 +43,7 @@ sub insert_pair
 	my ($clients, $per_transaction) = @_;
 	return (
 		sub { inserts($into_store, 1, $clients, $per_transaction, 'raw-few.tsv') },
-		sub { inserts($into_plain, 16, $clients, $per_transaction, 'columns-few.tsv') });
+		sub { inserts($into_plain, 17, $clients, $per_transaction, 'columns-few.tsv') });
 }
 
 sub copied { my ($table, $file) = @_; return sub { emptied(); timed("COPY $table FROM '$work/$file'") } }

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_PARAMETERS 16
+#define MAX_PARAMETERS 32
 
 static int	parameters;
 static int	clients;

@@ -107,6 +107,12 @@ static const struct
 		"last_active_ts = excluded.last_active_ts, hidden = excluded.hidden, ts = excluded.ts",
 		9, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
 	},
+	[PLAN_PRESENCE_ADD] = {
+		"INSERT INTO %1$s.presence_state (user_id, stream_id, presence, status_msg, displayname, avatar_url, "
+		"last_active_ts, hidden, ts) SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h::bigint[], u.i "
+		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) u(a, b, c, d, e, f, g, h, i) ON CONFLICT DO NOTHING",
+		9, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
+	},
 	[PLAN_PRESENCE_HISTORY] = {
 		"SELECT " EVENT_COLUMNS_SQL " FROM %1$s.events e "
 		"WHERE e.sender = $1[1] AND e.type = 'm.presence' AND " COUNTS_SQL " ORDER BY e.stream_id",

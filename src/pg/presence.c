@@ -121,49 +121,33 @@ put_presence(Columns *rows, const PresenceRow *row)
 	put_int(rows, 8, row->ts, -1);
 }
 
-void
-fold_presence(Fold *fold)
+static const Oid key_types[] = {TEXTOID};
+static const Oid row_types[] = {TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, INT8OID};
+
+/* events are in the order of users.  False: a row has come to be meanwhile; again. */
+static bool
+fold_users(Fold *fold, FoldEvent **events, int count, Columns *keys)
 {
-	static const Oid key_types[] = {TEXTOID};
-	static const Oid row_types[] = {TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, INT8OID};
-	FoldEvent **events = palloc(sizeof(*events) * (fold->count + 1));
-	int			count = 0;
-	Columns    *keys = make_columns(1, key_types);
 	Columns    *rows = make_columns(9, row_types);
 	Columns    *gone = make_columns(1, key_types);
-	PresenceRow *users;
-	uint64		found = 0;
+	PresenceRow *users = palloc0(sizeof(*users) * keys->rows);
+	uint64		found;
 
-	for (int i = 0; i < fold->count; i++)
-		if (is_type(fold->events[i], "m.presence"))
-			events[count++] = fold->events[i];
-	if (count == 0)
-		return;
-	qsort(events, count, sizeof(*events), compare_events);
-	users = palloc0(sizeof(*users) * count);
-	for (int i = 0; i < count; i++)
-		if (i == 0 || !mx_same(events[i - 1]->sender, events[i]->sender))
-		{
-			users[keys->rows].user_id = events[i]->sender;
-			add_row(keys);
-			put_string(keys, 0, events[i]->sender);
-		}
-	if (keys->rows == 1)
-		found = run_plan(fold, PLAN_PRESENCE_LOCK, as_arrays(keys));
-	if (found < keys->rows)
-	{
+	/* As in state.c: empty rows for new users, or one that is added when it is ready. */
+	if (keys->rows > 1)
 		run_plan(fold, PLAN_PRESENCE_CLAIM, as_arrays(keys));
-		found = run_plan(fold, PLAN_PRESENCE_LOCK, as_arrays(keys));
-	}
-	if (found != keys->rows)
+	found = run_plan(fold, PLAN_PRESENCE_LOCK, as_arrays(keys));
+	if (found != keys->rows && keys->rows > 1)
 		elog(ERROR, "%s.presence_state has lost a row", fold->store->schema);
+	for (int key = 0; key < keys->rows; key++)
+		users[key].presence.last_active_ts = MX_NO_TIME;
 	for (uint64 i = 0; i < found; i++)
 		load_row(fold, &users[row_int(i, 1, 0) - 1], i);
 
 	for (int i = 0, key = -1; i < count; i++)
 	{
 		if (i == 0 || !mx_same(events[i - 1]->sender, events[i]->sender))
-			key++;
+			users[++key].user_id = events[i]->sender;
 		if (fold->mode == FOLD_DELETED || events[i]->stream_id <= users[key].stream_id)
 		{
 			fold_history(fold, &users[key]);
@@ -181,10 +165,36 @@ fold_presence(Fold *fold)
 	for (int key = 0; key < keys->rows; key++)
 		if (users[key].changed)
 			put_presence(rows, &users[key]);
+	if (found == 0 && rows->rows > 0)
+		return run_plan(fold, PLAN_PRESENCE_ADD, as_arrays(rows)) == 1;
 	if (rows->rows > 0)
 		run_plan(fold, PLAN_PRESENCE_STORE, as_arrays(rows));
 	if (gone->rows > 0)
 		run_plan(fold, PLAN_PRESENCE_FORGET, as_arrays(gone));
+	return true;
+}
+
+void
+fold_presence(Fold *fold)
+{
+	FoldEvent **events = palloc(sizeof(*events) * (fold->count + 1));
+	int			count = 0;
+	Columns    *keys = make_columns(1, key_types);
+
+	for (int i = 0; i < fold->count; i++)
+		if (is_type(fold->events[i], "m.presence"))
+			events[count++] = fold->events[i];
+	if (count == 0)
+		return;
+	qsort(events, count, sizeof(*events), compare_events);
+	for (int i = 0; i < count; i++)
+		if (i == 0 || !mx_same(events[i - 1]->sender, events[i]->sender))
+		{
+			add_row(keys);
+			put_string(keys, 0, events[i]->sender);
+		}
+	while (!fold_users(fold, events, count, keys))
+		;
 }
 
 /*

@@ -39,5 +39,15 @@ CREATE TABLE bench.renamed AS SELECT * FROM profile.events WHERE stream_id > 100
 -- Users whose presence is read.
 CREATE TABLE bench.readers AS SELECT row_number() OVER () AS n, '@user' || i || s AS user_id
 	FROM generate_series(1, 20000) i, unnest('{:hq.example.org,:chat.example.org,:eu.example.org,:us.example.org,:lab.example.org}'::text[]) s;
-CREATE UNIQUE INDEX ON bench.readers (user_id);
-ANALYZE bench.readers, bench.renamed;
+CREATE UNIQUE INDEX ON bench.readers (n) INCLUDE (user_id);
+SELECT matrix.create_store('seen');
+INSERT INTO seen.events (type, sender, content) SELECT 'm.presence', user_id, '{"presence":"online"}' FROM bench.readers;
+INSERT INTO seen.events (type, room_id, sender, content) SELECT 'm.room.message', '!r:x', user_id, '{"msgtype":"m.text","body":"b"}' FROM bench.readers;
+CREATE VIEW bench.seen_by_hand AS
+	SELECT p.user_id, p.presence, greatest(p.last_active_ts, (
+		SELECT least(e.origin_server_ts, e.received_ts) FROM seen.events e
+		WHERE e.sender = p.user_id AND e.state_key IS NULL AND e.room_id IS NOT NULL AND e.stream_id > 0
+			AND e.type IN ('m.room.message', 'm.room.encrypted', 'm.sticker', 'm.reaction')
+		ORDER BY least(e.origin_server_ts, e.received_ts) DESC LIMIT 1)) AS last_active_ts
+	FROM seen.presence_state p;
+ANALYZE bench.readers, bench.renamed, seen.events, seen.presence_state, seen.settings;

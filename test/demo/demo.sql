@@ -30,20 +30,34 @@ SELECT to_char(to_timestamp(origin_server_ts / 1000), 'HH24:MI') AS at, split_pa
 FROM (SELECT * FROM events WHERE room_id = '!garden:example.org' AND type = 'm.room.message'
       ORDER BY stream_id DESC LIMIT 8) e ORDER BY stream_id;
 
-\echo 'Who is in the garden now (the last m.room.member of each user)'
-SELECT state_key AS "user", content->>'membership' AS membership, content->>'displayname' AS name, content->>'reason' AS reason
-FROM (SELECT DISTINCT ON (state_key) * FROM events
-      WHERE room_id = '!garden:example.org' AND type = 'm.room.member' AND state_key IS NOT NULL
-      ORDER BY state_key, stream_id DESC) m ORDER BY 2, 1;
+\echo 'The rooms'
+SELECT room_id AS room, version, creator, name, joined, invited FROM rooms ORDER BY room_id;
+
+\echo 'Who is in the garden, and how it came to that'
+SELECT user_id AS "user", membership, kind, displayname AS name FROM members
+WHERE room_id = '!garden:example.org' ORDER BY membership = 'join' DESC, user_id;
+
+\echo 'Who is around, as others see it (Dmitri hides)'
+SELECT user_id AS "user", presence, last_active_ago AS "last active, ms ago", currently_active AS active, status_msg AS status, displayname AS name
+FROM presence ORDER BY user_id;
 
 \echo 'The most loved messages'
 SELECT left(m.content->>'body', 52) AS message, string_agg(DISTINCT r.content#>>'{m.relates_to,key}', ' ') AS reactions, count(*) AS n
 FROM events r JOIN events m ON m.event_id = r.content#>>'{m.relates_to,event_id}'
 WHERE r.type = 'm.reaction' AND m.type = 'm.room.message' GROUP BY m.stream_id, 1 ORDER BY n DESC, m.stream_id LIMIT 5;
 
-\echo 'Calls between Alice and Bob'
-SELECT content->>'call_id' AS call, string_agg(substr(type, 8) || coalesce(' (' || (content->>'reason') || ')', ''), ' → ' ORDER BY stream_id) AS "what happened"
-FROM events WHERE type LIKE 'm.call.%' AND type <> 'm.call.candidates' GROUP BY 1 ORDER BY min(stream_id);
+\echo 'Calls between Alice and Bob (two of them crossed: the lesser id lived)'
+SELECT call_id AS call, state, end_reason AS reason, caller, answer_user AS answered, replaced_by, candidates
+FROM calls WHERE room_id = '!alicebob:example.org' ORDER BY stream_id;
+
+\echo 'Alice takes another name: one event into each of her rooms, and her presence'
+\o /dev/null
+SELECT matrix.set_profile('demo_garden', '@alice:example.org', 'Alice of the garden', NULL);
+\o
+SELECT type, room_id AS room, content->>'displayname' AS name FROM events ORDER BY stream_id DESC LIMIT 5;
+
+\echo 'What is derived is what the stream says: matrix.verify finds no difference'
+SELECT count(*) AS differences FROM matrix.verify('demo_garden');
 
 \echo 'And one event is checked without storing it: SELECT * FROM matrix.validate(...)'
 SELECT * FROM matrix.validate('{"type":"m.call.invite","room_id":"!alicebob:example.org","sender":"@alice",

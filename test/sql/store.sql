@@ -36,6 +36,14 @@ INSERT INTO owned.events (type, content) VALUES ('org.example.x', '{}');
 SET matrix_events.on_invalid = 'quarantine';
 INSERT INTO owned.events (raw) VALUES ('nonsense');
 RESET matrix_events.on_invalid;
+-- What his events change is written as the owner.
+INSERT INTO owned.events (type, room_id, sender, state_key, content) VALUES ('m.room.member', '!r:b', '@a:b', '@a:b', '{"membership":"join"}');
+INSERT INTO owned.events (type, sender, content) VALUES ('m.presence', '@a:b', '{"presence":"online"}');
+INSERT INTO owned.room_state (room_id, type, state_key, event_id, stream_id, content) VALUES ('!r:b', 't', '', '$f', 1, '{}');
+SELECT * FROM owned.presence;
+SELECT matrix.rebuild('owned');
+SELECT matrix.verify('owned');
+SELECT matrix.fold_stream('owned.events');
 SELECT * FROM owned.events;
 SELECT * FROM owned.rejected;
 INSERT INTO owned.rejected (raw, violations) VALUES ('', '[]');
@@ -46,6 +54,8 @@ SELECT matrix.create_store('forbidden');
 RESET ROLE;
 SELECT count(*) FROM owned.events;
 SELECT count(*) FROM owned.rejected;
+SELECT user_id, membership FROM owned.members;
+SELECT user_id, presence FROM owned.presence;
 -- The trigger works for events tables only.
 CREATE TABLE other (stream_id bigint);
 CREATE TRIGGER t BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION matrix.events_before_row();

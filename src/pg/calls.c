@@ -468,7 +468,16 @@ refuse(Fold *fold, const CallRoom *room, const FoldEvent *event)
 	add_row(one);
 	put_int(one, 0, event->stream_id, 0);
 	put_string(one, 1, mx_string_from(JsonbToCString(NULL, &jsonb_from_violations(&violations)->root, -1)));
-	run_plan(fold, PLAN_REFUSE, as_arrays(one));
+	refusing = true;
+	PG_TRY();
+	{
+		run_plan(fold, PLAN_REFUSE, as_arrays(one));
+	}
+	PG_FINALLY();
+	{
+		refusing = false;
+	}
+	PG_END_TRY();
 }
 
 void

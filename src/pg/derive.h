@@ -54,7 +54,15 @@ typedef struct Fold
 	bool		late;			/* some member was folded again: transitions are not known */
 } Fold;
 
-/* The statements that the derivations run; see derive.c. */
+/* The columns that event_from_row reads. */
+#define EVENT_COLUMNS_SQL \
+	"e.stream_id, e.event_id, e.type, e.room_id, e.sender, e.state_key, " \
+	"LEAST(e.origin_server_ts, e.received_ts), e.content"
+/* Which events count; sql/25_derive.sql has the same words. */
+#define COUNTS_SQL \
+	"e.stream_id > 0 AND e.outlier IS NOT TRUE AND e.rejected IS NOT TRUE AND e.soft_failed IS NOT TRUE"
+
+/* The statements that the derivations run; see plans.c. */
 typedef enum PlanId
 {
 	PLAN_STATE_CLAIM,
@@ -81,11 +89,15 @@ typedef enum PlanId
 
 /* derive.c */
 extern const mx_value *content_of(Fold *fold, FoldEvent *event);
+extern bool is_type(const FoldEvent *event, const char *type);
+/* An event is being taken out because it was refused: nothing was derived from it. */
+extern bool refusing;
+
+/* plans.c */
 extern FoldEvent *event_from_row(Fold *fold, int row);
 /* Runs a plan over arrays; rows are in SPI_tuptable. */
 StaticAssertDecl(PLANS <= KEPT_PLANS, "a store keeps every plan");
 extern uint64 run_plan(Fold *fold, PlanId id, Datum *values);
-extern bool is_type(const FoldEvent *event, const char *type);
 
 /* The columns of a set of rows, as arrays: parameters of a plan. */
 typedef struct Columns

@@ -174,7 +174,7 @@ close $out;
 
 # ---- the plot: a row a work, a dot a round, a line the budget ----
 
-my ($left, $width, $height, $top) = (330, 460, 30, 34);
+my ($left, $width, $height, $top) = (420, 460, 30, 34);
 my $max = 2;
 my $x = sub { my $r = shift; $r = $max if $r > $max; $r = 0 if $r < 0; return $left + $r / $max * $width };
 my $bottom = $top + $height * @results;

@@ -1,0 +1,313 @@
+/*
+ * plans.c - the statements that the derivations run: their text, their
+ * parameters as arrays, their results
+ */
+#include "derive.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* %1$s is the store's schema. */
+static const struct
+{
+	const char *sql;
+	int			parameters;
+	Oid			types[25];
+}			plans[PLANS] = {
+	[PLAN_STATE_CLAIM] = {
+		"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, content) "
+		"SELECT k.room_id, k.type, k.state_key, '', 0, '{}' FROM unnest($1, $2, $3) k(room_id, type, state_key) "
+		"ON CONFLICT DO NOTHING",
+		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+	},
+	[PLAN_STATE_LOCK] = {
+		"SELECT k.n, r.* FROM unnest($1, $2, $3) WITH ORDINALITY k(room_id, type, state_key, n), LATERAL ("
+		"SELECT s.stream_id, s.membership, s.kind, s.since, s.since_ts, "
+		"CASE WHEN s.membership IS NOT NULL THEN s.content->>'displayname' END, "
+		"CASE WHEN s.membership IS NOT NULL THEN s.content->>'avatar_url' END "
+		"FROM %1$s.room_state s WHERE s.room_id = k.room_id AND s.type = k.type AND s.state_key = k.state_key "
+		"LIMIT 1 FOR UPDATE) r",
+		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+	},
+	[PLAN_STATE_STORE] = {
+		"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, sender, ts, content, "
+		"membership, kind, since, since_ts) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+		"ON CONFLICT (room_id, type, state_key) DO UPDATE SET event_id = excluded.event_id, "
+		"stream_id = excluded.stream_id, sender = excluded.sender, ts = excluded.ts, content = excluded.content, "
+		"membership = excluded.membership, kind = excluded.kind, since = excluded.since, since_ts = excluded.since_ts",
+		12, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID,
+		JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+	},
+	[PLAN_STATE_ADD] = {
+		"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, sender, ts, content, "
+		"membership, kind, since, since_ts) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+		"ON CONFLICT DO NOTHING",
+		12, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID,
+		JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+	},
+	[PLAN_STATE_HISTORY] = {
+		"SELECT " EVENT_COLUMNS_SQL " FROM %1$s.events e "
+		"WHERE e.room_id = $1[1] AND e.type = $2[1] AND e.state_key = $3[1] AND " COUNTS_SQL " ORDER BY e.stream_id",
+		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+	},
+	[PLAN_STATE_FORGET] = {
+		"DELETE FROM %1$s.room_state s USING unnest($1, $2, $3) k(room_id, type, state_key) "
+		"WHERE s.room_id = k.room_id AND s.type = k.type AND s.state_key = k.state_key",
+		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+	},
+	[PLAN_PRESENCE_CLAIM] = {
+		"INSERT INTO %1$s.presence_state (user_id, presence, stream_id) "
+		"SELECT k.user_id, 'offline', 0 FROM unnest($1) k(user_id) ON CONFLICT DO NOTHING",
+		1, {TEXTARRAYOID}
+	},
+	[PLAN_PRESENCE_LOCK] = {
+		"SELECT k.n, r.* FROM unnest($1) WITH ORDINALITY k(user_id, n), LATERAL ("
+		"SELECT p.stream_id, p.presence, p.status_msg, p.displayname, p.avatar_url, p.last_active_ts, p.hidden "
+		"FROM %1$s.presence_state p WHERE p.user_id = k.user_id LIMIT 1 FOR UPDATE) r",
+		1, {TEXTARRAYOID}
+	},
+	[PLAN_PRESENCE_STORE] = {
+		"INSERT INTO %1$s.presence_state (user_id, stream_id, presence, status_msg, displayname, avatar_url, "
+		"last_active_ts, hidden, ts) SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h::bigint[], u.i "
+		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) u(a, b, c, d, e, f, g, h, i) "
+		"ON CONFLICT (user_id) DO UPDATE SET stream_id = excluded.stream_id, presence = excluded.presence, "
+		"status_msg = excluded.status_msg, displayname = excluded.displayname, avatar_url = excluded.avatar_url, "
+		"last_active_ts = excluded.last_active_ts, hidden = excluded.hidden, ts = excluded.ts",
+		9, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
+	},
+	[PLAN_PRESENCE_ADD] = {
+		"INSERT INTO %1$s.presence_state (user_id, stream_id, presence, status_msg, displayname, avatar_url, "
+		"last_active_ts, hidden, ts) SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h::bigint[], u.i "
+		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) u(a, b, c, d, e, f, g, h, i) ON CONFLICT DO NOTHING",
+		9, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
+	},
+	[PLAN_PRESENCE_HISTORY] = {
+		"SELECT " EVENT_COLUMNS_SQL " FROM %1$s.events e "
+		"WHERE e.sender = $1[1] AND e.type = 'm.presence' AND " COUNTS_SQL " ORDER BY e.stream_id",
+		1, {TEXTARRAYOID}
+	},
+	[PLAN_PRESENCE_FORGET] = {
+		"DELETE FROM %1$s.presence_state p USING unnest($1) k(user_id) WHERE p.user_id = k.user_id",
+		1, {TEXTARRAYOID}
+	},
+	[PLAN_CALL_LOAD] = {
+		"SELECT k.room_id, c.* FROM unnest($1) WITH ORDINALITY k(room_id, n), LATERAL ("
+		"SELECT s.call_id, s.state, s.end_reason, s.version, s.two_party::int, s.caller, s.caller_party, s.invitee, "
+		"s.invite_event_id, s.answer_user, s.answer_party, s.selected_party_id, s.hangup_reason, s.ended_by, "
+		"s.replaced_by, s.invite_ts, s.expires_at, s.answered_ts, s.ended_ts, s.last_negotiate_ts, s.candidates, "
+		"s.stream_id, s.folded_id, s.words::text "
+		"FROM %1$s.call_state s WHERE s.room_id = k.room_id "
+		"AND (s.state = 'answered' OR s.state = 'invited' AND s.expires_at >= $4 OR s.folded_id > $3 OR s.call_id = ANY ($2)) "
+		"ORDER BY s.call_id FOR UPDATE) c "
+		"ORDER BY k.n",
+		4, {TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID}
+	},
+	[PLAN_CALL_STORE] = {
+		"INSERT INTO %1$s.call_state (room_id, call_id, state, end_reason, version, two_party, caller, caller_party, "
+		"invitee, invite_event_id, answer_user, answer_party, selected_party_id, hangup_reason, ended_by, replaced_by, "
+		"invite_ts, expires_at, answered_ts, ended_ts, last_negotiate_ts, candidates, stream_id, folded_id, words) "
+		"SELECT c1, c2, c3, c4, c5::int, c6 <> 0, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, "
+		"c21, c22, c23, c24, c25::jsonb FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+		"$16, $17, $18, $19, $20, $21, $22, $23, $24, $25) u(c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, "
+		"c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25) "
+		"ON CONFLICT (room_id, call_id) DO UPDATE SET state = excluded.state, end_reason = excluded.end_reason, "
+		"version = excluded.version, two_party = excluded.two_party, caller = excluded.caller, "
+		"caller_party = excluded.caller_party, invitee = excluded.invitee, invite_event_id = excluded.invite_event_id, "
+		"answer_user = excluded.answer_user, answer_party = excluded.answer_party, "
+		"selected_party_id = excluded.selected_party_id, hangup_reason = excluded.hangup_reason, "
+		"ended_by = excluded.ended_by, replaced_by = excluded.replaced_by, invite_ts = excluded.invite_ts, "
+		"expires_at = excluded.expires_at, answered_ts = excluded.answered_ts, ended_ts = excluded.ended_ts, "
+		"last_negotiate_ts = excluded.last_negotiate_ts, candidates = excluded.candidates, "
+		"stream_id = excluded.stream_id, folded_id = excluded.folded_id, words = excluded.words",
+		25, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID,
+			TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+			TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
+		INT8ARRAYOID, TEXTARRAYOID}
+	},
+	[PLAN_CALL_LATER] = {
+		"SELECT 1 FROM %1$s.events e WHERE e.room_id = $1[1] AND e.stream_id > $2[1] AND NOT e.stream_id = ANY ($2) "
+		"AND (e.type LIKE 'm.call.%%' OR e.type = 'm.room.member' AND e.state_key IS NOT NULL) AND " COUNTS_SQL " LIMIT 1",
+		2, {TEXTARRAYOID, INT8ARRAYOID}
+	},
+	[PLAN_CALL_HISTORY] = {
+		"SELECT " EVENT_COLUMNS_SQL ", NULL FROM %1$s.events e "
+		"WHERE e.room_id = $1[1] AND e.type LIKE 'm.call.%%' AND " COUNTS_SQL " UNION ALL "
+		"SELECT " EVENT_COLUMNS_SQL ", lag(e.content->>'membership') OVER (PARTITION BY e.state_key ORDER BY e.stream_id) "
+		"FROM %1$s.events e WHERE e.room_id = $1[1] AND e.type = 'm.room.member' AND e.state_key IS NOT NULL AND "
+		COUNTS_SQL " ORDER BY 1",
+		1, {TEXTARRAYOID}
+	},
+	[PLAN_CALL_FORGET] = {
+		"DELETE FROM %1$s.call_state c WHERE c.room_id = $1[1]",
+		1, {TEXTARRAYOID}
+	},
+	[PLAN_CALL_JOINED] = {
+		"SELECT count(*) FROM %1$s.room_state s WHERE s.room_id = $1[1] AND s.membership = 'join'",
+		1, {TEXTARRAYOID}
+	},
+	[PLAN_REFUSE] = {
+		"WITH refused AS (DELETE FROM %1$s.events e WHERE e.stream_id = $1[1] RETURNING e.*) "
+		"INSERT INTO %1$s.rejected (raw, violations) "
+		"SELECT coalesce(e.raw, matrix.event_json(e)::text), $2[1]::jsonb FROM refused e",
+		2, {INT8ARRAYOID, TEXTARRAYOID}
+	},
+};
+
+/* ---- running SQL ---- */
+
+uint64
+run_plan(Fold *fold, PlanId id, Datum *values)
+{
+	Store	   *store = fold->store;
+	int			result;
+
+	if (store->plans[id] == NULL)
+	{
+		Oid			types[25];
+		char	   *sql = psprintf(plans[id].sql, store->schema);
+		SPIPlanPtr	plan;
+
+		memcpy(types, plans[id].types, sizeof(types));
+		/* One plan for all: they find rows by key, whatever the statistics say. */
+		plan = SPI_prepare_cursor(sql, plans[id].parameters, types, CURSOR_OPT_GENERIC_PLAN);
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not prepare: %s", sql);
+		store->plans[id] = plan;
+	}
+	result = SPI_execute_plan(store->plans[id], values, NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not run a statement of the store: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* ---- parameters ---- */
+
+Columns *
+make_columns(int columns, const Oid *types)
+{
+	Columns    *set = palloc0(sizeof(*set));
+
+	set->columns = columns;
+	set->types = types;
+	set->size = 8;
+	set->values = palloc(sizeof(Datum *) * columns);
+	set->nulls = palloc(sizeof(bool *) * columns);
+	for (int i = 0; i < columns; i++)
+	{
+		set->values[i] = palloc(sizeof(Datum) * set->size);
+		set->nulls[i] = palloc(sizeof(bool) * set->size);
+	}
+	return set;
+}
+
+/* A new row of nulls. */
+void
+add_row(Columns *set)
+{
+	if (set->rows == set->size)
+	{
+		set->size *= 2;
+		for (int i = 0; i < set->columns; i++)
+		{
+			set->values[i] = repalloc(set->values[i], sizeof(Datum) * set->size);
+			set->nulls[i] = repalloc(set->nulls[i], sizeof(bool) * set->size);
+		}
+	}
+	for (int i = 0; i < set->columns; i++)
+	{
+		set->values[i][set->rows] = (Datum) 0;
+		set->nulls[i][set->rows] = true;
+	}
+	set->rows++;
+}
+
+void
+put_datum(Columns *set, int column, Datum value)
+{
+	set->values[column][set->rows - 1] = value;
+	set->nulls[column][set->rows - 1] = false;
+}
+
+void
+put_string(Columns *set, int column, mx_string value)
+{
+	if (value.text != NULL)
+		put_datum(set, column, PointerGetDatum(cstring_to_text_with_len(value.text, value.length)));
+}
+
+void
+put_int(Columns *set, int column, int64 value, int64 null)
+{
+	if (value != null)
+		put_datum(set, column, Int64GetDatum(value));
+}
+
+Datum *
+as_arrays(Columns *set)
+{
+	Datum	   *arrays = palloc(sizeof(Datum) * set->columns);
+	int			lower = 1;
+
+	for (int i = 0; i < set->columns; i++)
+	{
+		int16		length;
+		bool		by_value;
+		char		align;
+
+		get_typlenbyvalalign(set->types[i], &length, &by_value, &align);
+		arrays[i] = PointerGetDatum(construct_md_array(set->values[i], set->nulls[i], 1, &set->rows, &lower,
+													   set->types[i], length, by_value, align));
+	}
+	return arrays;
+}
+
+/* ---- results ---- */
+
+Datum
+row_datum(int row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+mx_string
+row_string(Fold *fold, int row, int column)
+{
+	bool		isnull;
+	Datum		value = row_datum(row, column, &isnull);
+	text	   *copy;
+
+	if (isnull)
+		return (mx_string) {NULL, 0};
+	copy = DatumGetTextPCopy(value);
+	return (mx_string) {VARDATA(copy), VARSIZE(copy) - VARHDRSZ};
+}
+
+int64
+row_int(int row, int column, int64 null)
+{
+	bool		isnull;
+	Datum		value = row_datum(row, column, &isnull);
+
+	if (isnull)
+		return null;
+	return SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
+}
+
+FoldEvent *
+event_from_row(Fold *fold, int row)
+{
+	FoldEvent  *event = palloc0(sizeof(*event));
+	bool		isnull;
+
+	event->stream_id = row_int(row, 1, 0);
+	event->event_id = row_string(fold, row, 2);
+	event->type = row_string(fold, row, 3);
+	event->room_id = row_string(fold, row, 4);
+	event->sender = row_string(fold, row, 5);
+	event->state_key = row_string(fold, row, 6);
+	event->ts = row_int(row, 7, 0);
+	event->content = DatumGetJsonbPCopy(row_datum(row, 8, &isnull));
+	return event;
+}

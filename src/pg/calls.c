@@ -3,8 +3,8 @@
  *
  * A call's row is a function of the room's m.call.* events and of who joined
  * and left meanwhile; two calls meet in glare.  So calls are folded room by
- * room, under a lock on the room: exclusive for call events, shared for member
- * events, which do not hold each other up.
+ * room, under a lock on the room: exclusive for call events and where there are
+ * calls, shared for member events elsewhere, which do not hold each other up.
  */
 #include "derive.h"
 
@@ -55,35 +55,92 @@ is_member(const FoldEvent *event)
 
 #define BUCKETS	256
 
+/* Has the room any call?  One look at the index, since most members' rooms have none. */
+static bool
+has_call_rows(Fold *fold, mx_string room_id)
+{
+	Relation	calls = table_open(fold->store->call_state, AccessShareLock);
+	Relation	index = index_open(primary_key_index(calls), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(calls, NULL);
+	IndexScanDesc scan = begin_index_scan(calls, index, SnapshotSelf, 1);
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
+						   PointerGetDatum(cstring_to_text_with_len(room_id.text, room_id.length)));
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	table_close(calls, AccessShareLock);
+	return found;
+}
+
+/* The modes that the fold's events want now, by bucket. */
+static void
+wanted_modes(Fold *fold, LOCKMODE *modes)
+{
+	memset(modes, 0, sizeof(*modes) * BUCKETS);
+	for (int i = 0; i < fold->count; i++)
+	{
+		const FoldEvent *event = fold->events[i];
+		uint32		bucket;
+
+		if (!is_call(event) && !is_member(event))
+			continue;
+		bucket = hash_bytes((const unsigned char *) event->room_id.text, event->room_id.length) % BUCKETS;
+		if (modes[bucket] < ExclusiveLock)
+			modes[bucket] = is_call(event) || has_call_rows(fold, event->room_id) ? ExclusiveLock : ShareLock;
+	}
+}
+
 /*
  * Rooms share 256 locks, so that no statement can use up the server's lock
  * table.  The last field keeps them apart from users' advisory locks.
  */
+static void
+lock_tag(Fold *fold, int bucket, LOCKTAG *tag)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, fold->store->events, bucket, 3);
+}
+
+/*
+ * Nothing else is locked by this statement yet.  Where a room got its first call
+ * while a shared lock on it was waited for, all is given back and begun again:
+ * to make a lock stronger could be a deadlock.
+ */
 void
 lock_calls(Fold *fold)
 {
-	LOCKMODE	modes[BUCKETS] = {0};
+	LOCKMODE	modes[BUCKETS];
+	LOCKMODE	now[BUCKETS];
+	LOCKTAG		tag;
+	bool		enough;
 
-	for (int i = 0; i < fold->count; i++)
+	wanted_modes(fold, modes);
+	for (;;)
 	{
-		const FoldEvent *event = fold->events[i];
-		LOCKMODE	mode = is_call(event) ? ExclusiveLock : is_member(event) ? ShareLock : NoLock;
-
-		if (mode != NoLock)
-		{
-			uint32		bucket = hash_bytes((const unsigned char *) event->room_id.text, event->room_id.length) % BUCKETS;
-
-			modes[bucket] = Max(modes[bucket], mode);
-		}
+		for (int bucket = 0; bucket < BUCKETS; bucket++)
+			if (modes[bucket] != NoLock)
+			{
+				lock_tag(fold, bucket, &tag);
+				(void) LockAcquire(&tag, modes[bucket], false, false);
+			}
+		wanted_modes(fold, now);
+		enough = true;
+		for (int bucket = 0; bucket < BUCKETS; bucket++)
+			enough &= now[bucket] <= modes[bucket];
+		if (enough)
+			return;
+		for (int bucket = 0; bucket < BUCKETS; bucket++)
+			if (modes[bucket] != NoLock)
+			{
+				lock_tag(fold, bucket, &tag);
+				(void) LockRelease(&tag, modes[bucket], false);
+				modes[bucket] = Max(modes[bucket], now[bucket]);
+			}
 	}
-	for (int bucket = 0; bucket < BUCKETS; bucket++)
-		if (modes[bucket] != NoLock)
-		{
-			LOCKTAG		tag;
-
-			SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, fold->store->events, bucket, 3);
-			(void) LockAcquire(&tag, modes[bucket], false, false);
-		}
 }
 
 /* ---- rows in and out ---- */
@@ -372,28 +429,6 @@ fold_room_history(Fold *fold, CallRoom *room)
 }
 
 /* ---- a statement ---- */
-
-/* Has the room any call?  One look at the index, since most members' rooms have none. */
-static bool
-has_call_rows(Fold *fold, mx_string room_id)
-{
-	Relation	calls = table_open(fold->store->call_state, AccessShareLock);
-	Relation	index = index_open(primary_key_index(calls), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(calls, NULL);
-	IndexScanDesc scan = begin_index_scan(calls, index, SnapshotSelf, 1);
-	ScanKeyData key;
-	bool		found;
-
-	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
-						   PointerGetDatum(cstring_to_text_with_len(room_id.text, room_id.length)));
-	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, AccessShareLock);
-	table_close(calls, AccessShareLock);
-	return found;
-}
 
 static int
 by_room(const void *a, const void *b)

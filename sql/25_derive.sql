@@ -155,4 +155,4 @@ CREATE FUNCTION matrix.verify(store text) RETURNS TABLE ("table" text, key jsonb
 	END
 	$$;
 COMMENT ON FUNCTION matrix.verify(text) IS
-	'Folds a store''s whole stream beside its derived tables and says where they differ: nowhere. Writers and readers of derived tables wait meanwhile. Raises 42704 for no such store, 42501 for one of another''s.';
+	'Folds a store''s whole stream beside its derived tables and says where they differ: nowhere. Writers wait meanwhile. Raises 42704 for no such store, 42501 for one of another''s.';

@@ -62,7 +62,7 @@ COMMENT ON FUNCTION matrix.visible_spans(bigint[]) IS
 	'The times in which a user did not hide, of presence_state.hidden: from inclusive to exclusive, ms. Behind the view presence.';
 
 -- The queries behind the views presence and calls.  %1$s is the store's schema,
--- %2$s the time.  COUNTS in src/pg/derive.c has the same words on which events count.
+-- %2$s the time.  COUNTS_SQL in src/pg/derive.h has the same words on which events count.
 CREATE FUNCTION matrix.presence_query(store text, now text) RETURNS text
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$

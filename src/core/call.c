@@ -401,14 +401,6 @@ mx_call_leave(mx_call *call, mx_string user, int64_t remaining, int64_t stream_i
 }
 
 static bool
-less(mx_string a, mx_string b)
-{
-	int			order = memcmp(a.text, b.text, a.length < b.length ? a.length : b.length);
-
-	return order != 0 ? order < 0 : a.length < b.length;
-}
-
-static bool
 aimed_at(const mx_call *call, mx_string user)
 {
 	return call->invitee.text == NULL || mx_same(call->invitee, user);
@@ -425,7 +417,7 @@ mx_call_glare(mx_call *invited, mx_call *other)
 		invited->invite_ts > other->expires_at || other->invite_ts > invited->expires_at ||
 		!aimed_at(other, invited->caller) || !aimed_at(invited, other->caller))
 		return NULL;
-	lost = less(invited->call_id, other->call_id) ? other : invited;
+	lost = mx_compare(invited->call_id, other->call_id) < 0 ? other : invited;
 	won = lost == other ? invited : other;
 	end_call(lost, MX_END_REPLACED, (mx_string) {NULL, 0}, invited->invite_ts);
 	lost->replaced_by = won->call_id;

@@ -310,6 +310,14 @@ mx_same(mx_string a, mx_string b)
 	return a.length == b.length && memcmp(a.text, b.text, a.length) == 0;
 }
 
+int
+mx_compare(mx_string a, mx_string b)
+{
+	int			order = memcmp(a.text, b.text, a.length < b.length ? a.length : b.length);
+
+	return order != 0 ? order : a.length < b.length ? -1 : a.length > b.length;
+}
+
 bool
 mx_is_integral(const mx_value *value)
 {

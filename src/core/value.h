@@ -110,6 +110,8 @@ extern bool mx_equals_text(const mx_value *value, const char *text);
 extern mx_string mx_string_of(const mx_value *value);
 extern mx_string mx_string_from(const char *text);
 extern bool mx_same(mx_string a, mx_string b);
+/* The order of two texts by bytes: below 0, 0, above 0. */
+extern int	mx_compare(mx_string a, mx_string b);
 extern bool mx_equal(const mx_value *a, const mx_value *b);
 extern const char *mx_kind_name(const mx_value *value);
 

@@ -114,6 +114,9 @@ typedef struct AsOwner
 
 extern AsOwner become_owner(const Store *store);
 extern void become_caller(AsOwner before);
+/* The same, under a search path of pg_catalog; derive.c. */
+extern int	enter_store(Store *store, AsOwner *before);
+extern void leave_store(int guc, AsOwner before);
 extern void quarantine(Store *store, text *raw, const mx_violations *violations);
 extern void load_user_type(mx_types *types, mx_arena *arena, const char *name, Jsonb *schema,
 						   mx_violations *violations);

@@ -34,7 +34,6 @@ typedef struct CallRoom
 	int			count;
 	bool		has_calls;		/* some of them are m.call.* */
 	bool		concerned;		/* or the room has calls already */
-	bool		late;
 	int64		joined;			/* members, at the event that is folded */
 	List	   *calls;			/* of CallRow */
 } CallRoom;
@@ -146,7 +145,7 @@ lock_calls(Fold *fold)
 /* ---- rows in and out ---- */
 
 static mx_call_word *
-load_words(Fold *fold, mx_string text)
+load_words(mx_string text)
 {
 	ReadEvent	read;
 	mx_call_word *words = NULL;
@@ -208,28 +207,28 @@ words_text(Fold *fold, const mx_call_word *words)
 }
 
 static CallRow *
-load_call(Fold *fold, int i)
+load_call(int i)
 {
 	CallRow    *row = palloc0(sizeof(*row));
 	mx_call    *call = &row->call;
 	mx_string	end;
 
-	mx_call_init(call, row_string(fold, i, 2));
-	call->state = mx_call_state_named(row_string(fold, i, 3));
-	end = row_string(fold, i, 4);
+	mx_call_init(call, row_string(i, 2));
+	call->state = mx_call_state_named(row_string(i, 3));
+	end = row_string(i, 4);
 	call->end = end.text == NULL ? MX_END_NONE : mx_call_end_named(end);
 	call->version = (int) row_int(i, 5, -1);
 	call->two_party = row_int(i, 6, 0) != 0;
-	call->caller = row_string(fold, i, 7);
-	call->caller_party = row_string(fold, i, 8);
-	call->invitee = row_string(fold, i, 9);
-	call->invite_event_id = row_string(fold, i, 10);
-	call->answer_user = row_string(fold, i, 11);
-	call->answer_party = row_string(fold, i, 12);
-	call->selected_party = row_string(fold, i, 13);
-	call->hangup_reason = row_string(fold, i, 14);
-	call->ended_by = row_string(fold, i, 15);
-	call->replaced_by = row_string(fold, i, 16);
+	call->caller = row_string(i, 7);
+	call->caller_party = row_string(i, 8);
+	call->invitee = row_string(i, 9);
+	call->invite_event_id = row_string(i, 10);
+	call->answer_user = row_string(i, 11);
+	call->answer_party = row_string(i, 12);
+	call->selected_party = row_string(i, 13);
+	call->hangup_reason = row_string(i, 14);
+	call->ended_by = row_string(i, 15);
+	call->replaced_by = row_string(i, 16);
 	call->invite_ts = row_int(i, 17, MX_NO_MS);
 	call->expires_at = row_int(i, 18, MX_NO_MS);
 	call->answered_ts = row_int(i, 19, MX_NO_MS);
@@ -238,7 +237,7 @@ load_call(Fold *fold, int i)
 	call->candidates = row_int(i, 22, 0);
 	call->stream_id = row_int(i, 23, 0);
 	row->folded_id = row_int(i, 24, 0);
-	call->words = load_words(fold, row_string(fold, i, 25));
+	call->words = load_words(row_string(i, 25));
 	return row;
 }
 
@@ -304,16 +303,12 @@ find_call(CallRoom *room, mx_string call_id)
 static int
 by_call_id(const ListCell *a, const ListCell *b)
 {
-	mx_string	left = ((CallRow *) lfirst(a))->call.call_id;
-	mx_string	right = ((CallRow *) lfirst(b))->call.call_id;
-	int			order = memcmp(left.text, right.text, Min(left.length, right.length));
-
-	return order != 0 ? order : left.length < right.length ? -1 : left.length > right.length;
+	return mx_compare(((CallRow *) lfirst(a))->call.call_id, ((CallRow *) lfirst(b))->call.call_id);
 }
 
 /* The seed's rule: such calls only in rooms with exactly two participants. */
 static bool
-must_refuse(Fold *fold, const CallRoom *room, const FoldEvent *event, const mx_value *content)
+must_refuse(Fold *fold, const CallRoom *room, const mx_value *content)
 {
 	return fold->mode == FOLD_INSERTED && !fold->store->settings.calls_any_room &&
 		mx_call_version(content) == 0 && room->joined > 0 && room->joined != 2;
@@ -336,7 +331,7 @@ fold_call_event(Fold *fold, CallRoom *room, FoldEvent *event, bool own)
 
 	if (call_event.type == MX_CALL_OTHER || call_id.length == 0 || call_id.length > MX_MAX_CALL_ID)
 		return;
-	if (own && call_event.type == MX_CALL_INVITE && must_refuse(fold, room, event, content))
+	if (own && call_event.type == MX_CALL_INVITE && must_refuse(fold, room, content))
 	{
 		event->refused = true;
 		return;
@@ -400,9 +395,9 @@ fold_room_history(Fold *fold, CallRoom *room)
 	before = palloc(sizeof(*before) * (found + 1));
 	for (uint64 i = 0; i < found; i++)
 	{
-		mx_string	membership = row_string(fold, i, 9);
+		mx_string	membership = row_string(i, 9);
 
-		events[i] = event_from_row(fold, i);
+		events[i] = event_from_row(i);
 		before[i] = membership.text == NULL ? MX_MEMBERSHIP_LEAVE : mx_membership_named(membership);
 	}
 	room->calls = NIL;
@@ -435,10 +430,8 @@ by_room(const void *a, const void *b)
 {
 	const FoldEvent *left = *(FoldEvent *const *) a;
 	const FoldEvent *right = *(FoldEvent *const *) b;
-	int			order = memcmp(left->room_id.text, right->room_id.text, Min(left->room_id.length, right->room_id.length));
+	int			order = mx_compare(left->room_id, right->room_id);
 
-	if (order == 0 && left->room_id.length != right->room_id.length)
-		order = left->room_id.length < right->room_id.length ? -1 : 1;
 	return order != 0 ? order : left->stream_id < right->stream_id ? -1 : left->stream_id > right->stream_id;
 }
 
@@ -487,7 +480,7 @@ count_joined(Fold *fold, CallRoom *room)
 }
 
 static void
-refuse(Fold *fold, const CallRoom *room, const FoldEvent *event)
+refuse(Fold *fold, const FoldEvent *event)
 {
 	static const mx_path top = {NULL, NULL, 0, 0};
 	static const mx_path path = {&top, "room_id", 7, 0};
@@ -574,11 +567,11 @@ fold_calls(Fold *fold)
 	found = run_plan(fold, PLAN_CALL_LOAD, load_values);
 	for (uint64 i = 0, at = 0; i < found; i++)
 	{
-		mx_string	room_id = row_string(fold, i, 1);
+		mx_string	room_id = row_string(i, 1);
 
 		while (!mx_same(rooms[at].room_id, room_id))
 			at++;
-		rooms[at].calls = lappend(rooms[at].calls, load_call(fold, i));
+		rooms[at].calls = lappend(rooms[at].calls, load_call(i));
 	}
 
 	for (int i = 0; i < room_count; i++)
@@ -619,5 +612,5 @@ fold_calls(Fold *fold)
 	for (int i = 0; i < room_count; i++)
 		for (int j = 0; j < rooms[i].count; j++)
 			if (rooms[i].events[j]->refused)
-				refuse(fold, &rooms[i], rooms[i].events[j]);
+				refuse(fold, rooms[i].events[j]);
 }

@@ -59,45 +59,18 @@ slot_string(TupleTableSlot *slot, EventColumn column)
 {
 	bool		isnull;
 	Datum		value = slot_getattr(slot, column + 1, &isnull);
-	text	   *copy;
 
-	if (isnull)
-		return (mx_string) {NULL, 0};
-	copy = DatumGetTextPCopy(value);
-	return (mx_string) {VARDATA(copy), VARSIZE(copy) - VARHDRSZ};
+	return string_copy(value, isnull);
 }
 
+/* events.c has said so when the event came. */
 static bool
-is_true(TupleTableSlot *slot, EventColumn column)
+derives(TupleTableSlot *slot)
 {
 	bool		isnull;
-	Datum		value = slot_getattr(slot, column + 1, &isnull);
+	Datum		value = slot_getattr(slot, COLUMN_DERIVES + 1, &isnull);
 
 	return !isnull && DatumGetBool(value);
-}
-
-/* Does the event change a derived row?  Most do not. */
-static bool
-changes_rows(TupleTableSlot *slot)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, COLUMN_STREAM_ID + 1, &isnull);
-	text	   *type;
-	const char *name;
-	int			length;
-
-	if (DatumGetInt64(value) < 0)
-		return false;
-	(void) slot_getattr(slot, COLUMN_STATE_KEY + 1, &isnull);
-	if (isnull)
-	{
-		type = DatumGetTextPP(slot_getattr(slot, COLUMN_TYPE + 1, &isnull));
-		name = VARDATA_ANY(type);
-		length = VARSIZE_ANY_EXHDR(type);
-		if (!(length == 10 && memcmp(name, "m.presence", 10) == 0) && !(length > 7 && memcmp(name, "m.call.", 7) == 0))
-			return false;
-	}
-	return !is_true(slot, COLUMN_OUTLIER) && !is_true(slot, COLUMN_REJECTED) && !is_true(slot, COLUMN_SOFT_FAILED);
 }
 
 static void
@@ -134,8 +107,7 @@ event_from_slot(TupleTableSlot *slot)
 
 /* ---- folding ---- */
 
-/* Between the two, SPI is connected, as the store's owner, under a safe search path. */
-static int
+int
 enter_store(Store *store, AsOwner *before)
 {
 	int			guc = NewGUCNestLevel();
@@ -145,7 +117,7 @@ enter_store(Store *store, AsOwner *before)
 	return guc;
 }
 
-static void
+void
 leave_store(int guc, AsOwner before)
 {
 	become_caller(before);
@@ -322,7 +294,7 @@ fold_deleted(Relation events, Tuplestorestate *table)
 	{
 		MemoryContext caller;
 
-		if (!changes_rows(slot))
+		if (!derives(slot))
 			continue;
 		/* The slot may own its tuple: only the copy goes into the fold's context. */
 		caller = MemoryContextSwitchTo(fold.context);
@@ -444,7 +416,7 @@ fold_stream(PG_FUNCTION_ARGS)
 		start_fold(&fold, store, FOLD_STREAM);
 		caller = MemoryContextSwitchTo(fold.context);
 		for (uint64 i = 0; i < SPI_processed; i++)
-			collect(&fold, event_from_row(&fold, i));
+			collect(&fold, event_from_row(i));
 		MemoryContextSwitchTo(caller);
 		SPI_freetuptable(SPI_tuptable);
 		folded += fold.count;

@@ -94,7 +94,9 @@ extern bool is_type(const FoldEvent *event, const char *type);
 extern bool refusing;
 
 /* plans.c */
-extern FoldEvent *event_from_row(Fold *fold, int row);
+extern FoldEvent *event_from_row(int row);
+/* A text as a string of the current context. */
+extern mx_string string_copy(Datum value, bool isnull);
 /* Runs a plan over arrays; rows are in SPI_tuptable. */
 StaticAssertDecl(PLANS <= KEPT_PLANS, "a store keeps every plan");
 extern uint64 run_plan(Fold *fold, PlanId id, Datum *values);
@@ -118,7 +120,7 @@ extern void put_datum(Columns *set, int column, Datum value);
 extern Datum *as_arrays(Columns *set);
 
 /* The current row of SPI_tuptable. */
-extern mx_string row_string(Fold *fold, int row, int column);
+extern mx_string row_string(int row, int column);
 extern int64 row_int(int row, int column, int64 null);
 extern Datum row_datum(int row, int column, bool *isnull);
 

@@ -9,6 +9,19 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+/* A row is stored over the one that is there, or added if there is none. */
+#define INSERT_STATE_SQL \
+	"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, sender, ts, content, " \
+	"membership, kind, since, since_ts) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+#define STATE_TYPES {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, \
+	JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+#define INSERT_PRESENCE_SQL \
+	"INSERT INTO %1$s.presence_state (user_id, stream_id, presence, status_msg, displayname, avatar_url, " \
+	"last_active_ts, hidden, ts) SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h::bigint[], u.i " \
+	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) u(a, b, c, d, e, f, g, h, i) "
+#define PRESENCE_TYPES {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
+	INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
+
 /* %1$s is the store's schema. */
 static const struct
 {
@@ -32,20 +45,16 @@ static const struct
 		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	},
 	[PLAN_STATE_STORE] = {
-		"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, sender, ts, content, "
-		"membership, kind, since, since_ts) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+		INSERT_STATE_SQL
 		"ON CONFLICT (room_id, type, state_key) DO UPDATE SET event_id = excluded.event_id, "
 		"stream_id = excluded.stream_id, sender = excluded.sender, ts = excluded.ts, content = excluded.content, "
 		"membership = excluded.membership, kind = excluded.kind, since = excluded.since, since_ts = excluded.since_ts",
-		12, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID,
-		JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+		12, STATE_TYPES
 	},
 	[PLAN_STATE_ADD] = {
-		"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, sender, ts, content, "
-		"membership, kind, since, since_ts) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+		INSERT_STATE_SQL
 		"ON CONFLICT DO NOTHING",
-		12, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID,
-		JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+		12, STATE_TYPES
 	},
 	[PLAN_STATE_HISTORY] = {
 		"SELECT " EVENT_COLUMNS_SQL " FROM %1$s.events e "
@@ -69,19 +78,16 @@ static const struct
 		1, {TEXTARRAYOID}
 	},
 	[PLAN_PRESENCE_STORE] = {
-		"INSERT INTO %1$s.presence_state (user_id, stream_id, presence, status_msg, displayname, avatar_url, "
-		"last_active_ts, hidden, ts) SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h::bigint[], u.i "
-		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) u(a, b, c, d, e, f, g, h, i) "
+		INSERT_PRESENCE_SQL
 		"ON CONFLICT (user_id) DO UPDATE SET stream_id = excluded.stream_id, presence = excluded.presence, "
 		"status_msg = excluded.status_msg, displayname = excluded.displayname, avatar_url = excluded.avatar_url, "
 		"last_active_ts = excluded.last_active_ts, hidden = excluded.hidden, ts = excluded.ts",
-		9, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
+		9, PRESENCE_TYPES
 	},
 	[PLAN_PRESENCE_ADD] = {
-		"INSERT INTO %1$s.presence_state (user_id, stream_id, presence, status_msg, displayname, avatar_url, "
-		"last_active_ts, hidden, ts) SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h::bigint[], u.i "
-		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) u(a, b, c, d, e, f, g, h, i) ON CONFLICT DO NOTHING",
-		9, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
+		INSERT_PRESENCE_SQL
+		"ON CONFLICT DO NOTHING",
+		9, PRESENCE_TYPES
 	},
 	[PLAN_PRESENCE_HISTORY] = {
 		"SELECT " EVENT_COLUMNS_SQL " FROM %1$s.events e "
@@ -272,16 +278,23 @@ row_datum(int row, int column, bool *isnull)
 }
 
 mx_string
-row_string(Fold *fold, int row, int column)
+string_copy(Datum value, bool isnull)
 {
-	bool		isnull;
-	Datum		value = row_datum(row, column, &isnull);
 	text	   *copy;
 
 	if (isnull)
 		return (mx_string) {NULL, 0};
 	copy = DatumGetTextPCopy(value);
 	return (mx_string) {VARDATA(copy), VARSIZE(copy) - VARHDRSZ};
+}
+
+mx_string
+row_string(int row, int column)
+{
+	bool		isnull;
+	Datum		value = row_datum(row, column, &isnull);
+
+	return string_copy(value, isnull);
 }
 
 int64
@@ -296,17 +309,17 @@ row_int(int row, int column, int64 null)
 }
 
 FoldEvent *
-event_from_row(Fold *fold, int row)
+event_from_row(int row)
 {
 	FoldEvent  *event = palloc0(sizeof(*event));
 	bool		isnull;
 
 	event->stream_id = row_int(row, 1, 0);
-	event->event_id = row_string(fold, row, 2);
-	event->type = row_string(fold, row, 3);
-	event->room_id = row_string(fold, row, 4);
-	event->sender = row_string(fold, row, 5);
-	event->state_key = row_string(fold, row, 6);
+	event->event_id = row_string(row, 2);
+	event->type = row_string(row, 3);
+	event->room_id = row_string(row, 4);
+	event->sender = row_string(row, 5);
+	event->state_key = row_string(row, 6);
 	event->ts = row_int(row, 7, 0);
 	event->content = DatumGetJsonbPCopy(row_datum(row, 8, &isnull));
 	return event;

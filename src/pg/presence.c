@@ -25,25 +25,23 @@ compare_events(const void *a, const void *b)
 {
 	const FoldEvent *left = *(FoldEvent *const *) a;
 	const FoldEvent *right = *(FoldEvent *const *) b;
-	int			order = memcmp(left->sender.text, right->sender.text, Min(left->sender.length, right->sender.length));
+	int			order = mx_compare(left->sender, right->sender);
 
-	if (order == 0 && left->sender.length != right->sender.length)
-		order = left->sender.length < right->sender.length ? -1 : 1;
 	return order != 0 ? order : left->stream_id < right->stream_id ? -1 : left->stream_id > right->stream_id;
 }
 
 static void
-load_row(Fold *fold, PresenceRow *row, int i)
+load_row(PresenceRow *row, int i)
 {
-	mx_string	state = row_string(fold, i, 3);
+	mx_string	state = row_string(i, 3);
 	bool		isnull;
 	Datum		hidden = row_datum(i, 8, &isnull);
 
 	row->stream_id = row_int(i, 2, 0);
 	row->presence.state = state.text == NULL ? MX_PRESENCE_OFFLINE : mx_presence_named(state);
-	row->presence.status_msg = row_string(fold, i, 4);
-	row->presence.displayname = row_string(fold, i, 5);
-	row->presence.avatar_url = row_string(fold, i, 6);
+	row->presence.status_msg = row_string(i, 4);
+	row->presence.displayname = row_string(i, 5);
+	row->presence.avatar_url = row_string(i, 6);
 	row->presence.last_active_ts = row_int(i, 7, MX_NO_TIME);
 	if (!isnull)
 	{
@@ -83,7 +81,7 @@ fold_history(Fold *fold, PresenceRow *row)
 	found = run_plan(fold, PLAN_PRESENCE_HISTORY, as_arrays(one));
 	events = palloc(sizeof(*events) * (found + 1));
 	for (uint64 i = 0; i < found; i++)
-		events[i] = event_from_row(fold, i);
+		events[i] = event_from_row(i);
 	*row = (PresenceRow) {.user_id = user_id, .presence = {.last_active_ts = MX_NO_TIME}};
 	for (uint64 i = 0; i < found; i++)
 		fold_event(fold, row, events[i]);
@@ -142,7 +140,7 @@ fold_users(Fold *fold, FoldEvent **events, int count, Columns *keys)
 	for (int key = 0; key < keys->rows; key++)
 		users[key].presence.last_active_ts = MX_NO_TIME;
 	for (uint64 i = 0; i < found; i++)
-		load_row(fold, &users[row_int(i, 1, 0) - 1], i);
+		load_row(&users[row_int(i, 1, 0) - 1], i);
 
 	for (int i = 0, key = -1; i < count; i++)
 	{

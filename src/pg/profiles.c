@@ -48,11 +48,9 @@ profiles_after_statement(PG_FUNCTION_ARGS)
 				 errhint("matrix.create_store sets it up.")));
 	schema = RelationGetNamespace(trigger->tg_relation);
 	events = table_open(get_relname_relid("events", schema), RowExclusiveLock);
-	guc = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	guc = enter_store(get_store(events), &before);
 	/* All of it or nothing, whatever the session does with invalid events. */
 	(void) set_config_option("matrix_events.on_invalid", "error", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	before = become_owner(get_store(events));
 	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "could not reach the transition tables of a store's profiles");
 	if (SPI_execute(psprintf("SELECT matrix.profile_statement(%s, %s)", quote_literal_cstr(get_namespace_name(schema)),
@@ -61,8 +59,7 @@ profiles_after_statement(PG_FUNCTION_ARGS)
 	statement = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (SPI_execute(statement, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not send the events of a changed profile");
-	become_caller(before);
-	AtEOXact_GUC(true, guc);
+	leave_store(guc, before);
 	table_close(events, NoLock);
 	return PointerGetDatum(NULL);
 }

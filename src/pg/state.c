@@ -9,22 +9,14 @@
 #include "catalog/pg_type.h"
 
 static int
-compare_strings(mx_string a, mx_string b)
-{
-	int			order = memcmp(a.text, b.text, Min(a.length, b.length));
-
-	return order != 0 ? order : a.length < b.length ? -1 : a.length > b.length;
-}
-
-static int
 compare_keys(const FoldEvent *a, const FoldEvent *b)
 {
-	int			order = compare_strings(a->room_id, b->room_id);
+	int			order = mx_compare(a->room_id, b->room_id);
 
 	if (order == 0)
-		order = compare_strings(a->type, b->type);
+		order = mx_compare(a->type, b->type);
 	if (order == 0)
-		order = compare_strings(a->state_key, b->state_key);
+		order = mx_compare(a->state_key, b->state_key);
 	return order;
 }
 
@@ -47,10 +39,10 @@ typedef struct StateRow
 } StateRow;
 
 static void
-load_row(Fold *fold, StateRow *row, int i)
+load_row(StateRow *row, int i)
 {
-	mx_string	membership = row_string(fold, i, 3);
-	mx_string	kind = row_string(fold, i, 4);
+	mx_string	membership = row_string(i, 3);
+	mx_string	kind = row_string(i, 4);
 
 	row->stream_id = row_int(i, 2, 0);
 	if (membership.text == NULL)
@@ -59,8 +51,8 @@ load_row(Fold *fold, StateRow *row, int i)
 	row->member.change = mx_member_change_named(kind);
 	row->member.since = row_int(i, 5, 0);
 	row->member.since_ts = row_int(i, 6, 0);
-	row->member.displayname = row_string(fold, i, 7);
-	row->member.avatar_url = row_string(fold, i, 8);
+	row->member.displayname = row_string(i, 7);
+	row->member.avatar_url = row_string(i, 8);
 }
 
 static void
@@ -91,7 +83,7 @@ fold_history(Fold *fold, StateRow *row, const FoldEvent *key)
 	found = run_plan(fold, PLAN_STATE_HISTORY, as_arrays(one));
 	events = palloc(sizeof(*events) * (found + 1));
 	for (uint64 i = 0; i < found; i++)
-		events[i] = event_from_row(fold, i);
+		events[i] = event_from_row(i);
 	memset(row, 0, sizeof(*row));
 	for (uint64 i = 0; i < found; i++)
 		fold_event(fold, row, events[i]);
@@ -154,7 +146,7 @@ fold_keys(Fold *fold, FoldEvent **events, int count, Columns *keys)
 	if (found != keys->rows && keys->rows > 1)
 		elog(ERROR, "%s.room_state has lost a row", fold->store->schema);
 	for (uint64 i = 0; i < found; i++)
-		load_row(fold, &states[row_int(i, 1, 0) - 1], i);
+		load_row(&states[row_int(i, 1, 0) - 1], i);
 
 	for (int i = 0, key = -1; i < count; i++)
 	{

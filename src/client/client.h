@@ -95,8 +95,8 @@ typedef struct Lines
 {
 	const char *name;			/* for messages */
 	int			fd;
-	bool		regular;		/* a file of a known size */
-	int64_t		size;
+	bool		regular;		/* a file in which one can seek */
+	int64_t		size;			/* 0: not known */
 	int64_t		offset;			/* bytes up to the end of the last line */
 	int64_t		number;			/* of the last line */
 	char	   *line;			/* without its newline */

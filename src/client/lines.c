@@ -33,7 +33,7 @@ open_lines(const char *name, size_t most)
 	lines->fd = fd;
 	lines->most = most;
 	lines->regular = S_ISREG(status.st_mode) && !is_stdin;
-	lines->size = lines->regular ? status.st_size : 0;
+	lines->size = S_ISREG(status.st_mode) ? status.st_size : 0;
 	return lines;
 }
 

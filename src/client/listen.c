@@ -11,10 +11,10 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define FIRST_PAUSE 100			/* ms, after a command that failed; doubled each time */
 #define LONGEST_PAUSE 5000
@@ -172,30 +172,49 @@ put_variable(const char *name, const PGresult *events, int row, int column)
 		setenv(name, PQgetvalue(events, row, column), 1);
 }
 
-/* True: the command has taken the event.  *why: else what happened. */
-static bool
-run_command(const Listen *listen, const PGresult *events, int row, char *why, size_t size)
+/* In the new process: never comes back. */
+static void
+become_command(const Listen *listen, const PGresult *events, int row, FILE *input)
 {
-	FILE	   *command;
-	int			status;
-
 	put_variable("MATRIX_STREAM_ID", events, row, STREAM_ID);
 	put_variable("MATRIX_EVENT_ID", events, row, EVENT_ID);
 	put_variable("MATRIX_TYPE", events, row, TYPE);
 	put_variable("MATRIX_ROOM_ID", events, row, ROOM_ID);
 	put_variable("MATRIX_SENDER", events, row, SENDER);
-	command = popen(listen->options->exec, "we");
-	if (command == NULL)
+	if (dup2(fileno(input), STDIN_FILENO) == STDIN_FILENO)
+		execl("/bin/sh", "sh", "-c", listen->options->exec, (char *) NULL);
+	_exit(127);
+}
+
+/*
+ * True: the command has taken the event.  *why: else what happened.  Its input
+ * is a file without a name, for it need not read it: a pipe would break.
+ */
+static bool
+run_command(const Listen *listen, const PGresult *events, int row, char *why, size_t size)
+{
+	FILE	   *input = tmpfile();
+	int			status = -1;
+	pid_t		child = -1;
+
+	if (input != NULL)
 	{
-		snprintf(why, size, "cannot run it: %s", strerror(errno));
-		return false;
+		put_line(input, events, row);
+		if (fflush(input) == 0 && !ferror(input) && lseek(fileno(input), 0, SEEK_SET) == 0)
+			child = fork();
+		if (child == 0)
+			become_command(listen, events, row, input);
+		while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+			;
 	}
-	put_line(command, events, row);
-	status = pclose(command);
-	if (WIFSIGNALED(status))
+	if (child < 0)
+		snprintf(why, size, "cannot run it: %s", strerror(errno));
+	else if (WIFSIGNALED(status))
 		snprintf(why, size, "signal %d", WTERMSIG(status));
 	else
 		snprintf(why, size, "exit status %d", WEXITSTATUS(status));
+	if (input != NULL)
+		fclose(input);
 	return status == 0;
 }
 
@@ -220,7 +239,7 @@ give_back(Listen *listen, int64_t position, const char *why)
 	return DONE;
 }
 
-/* Hand on fetched events; *again: the rest is to be fetched once more. */
+/* One after the other, until one is to be given again. */
 static Outcome
 run_commands(Listen *listen, const PGresult *events)
 {
@@ -306,26 +325,16 @@ hand_on(Listen *listen, bool *caught_up)
 	return outcome;
 }
 
-static void
-take_no_notice(int number)
-{
-	(void) number;
-}
-
 int
 listen_events(const Options *options)
 {
 	Listen		listen = {.options = options, .done = options->since, .acknowledged = NO_POSITION, .pause = FIRST_PAUSE};
-	/* A command need not read its input.  It inherits no handler, as it would the wish to ignore the signal. */
-	struct sigaction action = {.sa_handler = take_no_notice};
 	bool		caught_up = false;
 	Outcome		outcome;
 
 	if (!server_connect(&listen.server, options, prepare))
 		return EXIT_TROUBLE;
 	catch_signals();
-	if (options->exec != NULL)
-		sigaction(SIGPIPE, &action, NULL);
 	listen.rooms = array_text(&options->rooms);
 	listen.types = array_text(&options->types);
 	listen.senders = array_text(&options->senders);

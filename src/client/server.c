@@ -39,8 +39,11 @@ try_connect(Server *server)
 static Outcome
 set_up(Server *server)
 {
+	const char *const values[] = {server->options->store};
 	Outcome		outcome = ask(server, NULL, "SELECT pg_catalog.set_config('search_path', '', false)", 0, NULL);
 
+	if (outcome == DONE)
+		outcome = ask(server, NULL, "SELECT matrix.check_store($1)", 1, values);
 	return outcome == DONE && server->prepare != NULL ? server->prepare(server) : outcome;
 }
 
@@ -121,10 +124,26 @@ worth_another_try(const Server *server, const PGresult *result)
 	return PQstatus(server->conn) == CONNECTION_BAD;
 }
 
+/* The server's words where it said some, else libpq's. */
+static void
+say_error(const Server *server, const PGresult *result, const char *what_now)
+{
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+
+	if (message == NULL)
+		message = PQerrorMessage(server->conn);
+	say("%.*s%s", (int) strcspn(message, "\n"), message, what_now);
+	if (detail != NULL)
+		fprintf(stderr, "%s\n", detail);
+	if (hint != NULL)
+		fprintf(stderr, "%s\n", hint);
+}
+
 Outcome
 judge(Server *server, PGresult *result)
 {
-	const char *error;
 	Outcome		outcome;
 
 	switch (PQresultStatus(result))
@@ -137,12 +156,8 @@ judge(Server *server, PGresult *result)
 		default:
 			break;
 	}
-	error = result == NULL ? PQerrorMessage(server->conn) : PQresultErrorMessage(result);
 	outcome = worth_another_try(server, result) ? LOST : FAILED;
-	if (outcome == LOST)
-		say("%.*s; trying again", (int) strcspn(error, "\n"), error);
-	else
-		say("%.*s", trimmed(error), error);
+	say_error(server, result, outcome == LOST ? "; trying again" : "");
 	PQclear(result);
 	return outcome;
 }

@@ -6,8 +6,6 @@
 #include "core/event.h"
 #include "core/json.h"
 
-#include <string.h>
-
 /* False: the event is invalid. */
 static bool
 check_line(const Lines *lines, mx_types *types, Memory *memory, bool quiet)

@@ -158,8 +158,8 @@ run_fold(Fold *fold)
 		caller = MemoryContextSwitchTo(fold->context);
 		if (fold->mode != FOLD_STREAM)
 			lock_calls(fold);
-		fold_state(fold);
-		fold_presence(fold);
+		fold_rows(fold, &state_derivation);
+		fold_rows(fold, &presence_derivation);
 		fold_calls(fold);
 		MemoryContextSwitchTo(caller);
 	}

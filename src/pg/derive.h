@@ -65,13 +65,13 @@ typedef struct Fold
 /* The statements that the derivations run; see plans.c. */
 typedef enum PlanId
 {
-	PLAN_STATE_CLAIM,
+	PLAN_STATE_LOOK,
 	PLAN_STATE_LOCK,
 	PLAN_STATE_STORE,
 	PLAN_STATE_ADD,
 	PLAN_STATE_HISTORY,
 	PLAN_STATE_FORGET,
-	PLAN_PRESENCE_CLAIM,
+	PLAN_PRESENCE_LOOK,
 	PLAN_PRESENCE_LOCK,
 	PLAN_PRESENCE_STORE,
 	PLAN_PRESENCE_ADD,
@@ -124,9 +124,42 @@ extern mx_string row_string(int row, int column);
 extern int64 row_int(int row, int column, int64 null);
 extern Datum row_datum(int row, int column, bool *isnull);
 
+/* What every row of room_state and presence_state has while it is folded. */
+typedef struct FoldRow
+{
+	int64		stream_id;		/* of the last event folded; 0: none yet */
+	FoldEvent  *last;			/* NULL: the row is as it was */
+	bool		again;			/* it was folded from its first event on */
+} FoldRow;
+
+/* How a derivation makes rows of events, for fold.c. */
+typedef struct Derivation
+{
+	bool		(*concerns) (const FoldEvent *event);
+	int			(*compare) (const FoldEvent *a, const FoldEvent *b);	/* by key */
+	bool		(*last_wins) (const FoldEvent *event);	/* events before it make no difference */
+	size_t		row_size;		/* of what begins with a FoldRow */
+	void		(*clear) (FoldRow *row);	/* what is not 0 where there was no event */
+	void		(*load) (FoldRow *row, int i);
+	void		(*fold) (Fold *fold, FoldRow *row, FoldEvent *event);
+	void		(*put_key) (Columns *keys, const FoldEvent *event);
+	void		(*put) (Columns *rows, const FoldRow *row);
+	int			key_columns;
+	int			columns;		/* the key's among them, first */
+	const Oid  *types;
+	PlanId		look;
+	PlanId		add;
+	PlanId		lock;			/* the key's number, stream_id and what load reads */
+	PlanId		store;
+	PlanId		history;
+	PlanId		forget;
+} Derivation;
+
+extern void fold_rows(Fold *fold, const Derivation *how);
+
 /* state.c, presence.c, calls.c */
-extern void fold_state(Fold *fold);
-extern void fold_presence(Fold *fold);
+extern const Derivation state_derivation;
+extern const Derivation presence_derivation;
 extern void fold_calls(Fold *fold);
 extern void lock_calls(Fold *fold);
 

@@ -51,6 +51,7 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 				activity_types text[] COLLATE "C" NOT NULL DEFAULT '{m.room.message,m.room.encrypted,m.sticker,m.reaction}',
 				presence_profile text NOT NULL DEFAULT '2015' CHECK (presence_profile IN ('2015', 'current')),
 				presence_equal_level_bumps boolean NOT NULL DEFAULT false,
+				presence_auto_online boolean NOT NULL DEFAULT false,
 				presence_active_ms bigint NOT NULL DEFAULT 60000 CHECK (presence_active_ms > 0),
 				presence_idle_ms bigint DEFAULT 300000 CHECK (presence_idle_ms > 0),
 				presence_offline_ms bigint DEFAULT 1800000 CHECK (presence_offline_ms > 0),
@@ -62,6 +63,7 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			COMMENT ON COLUMN %1$I.settings.activity_types IS 'The types of message events that are activity of their sender.';
 			COMMENT ON COLUMN %1$I.settings.presence_profile IS 'What change of presence is activity: any rise (2015), or to online alone (current).';
 			COMMENT ON COLUMN %1$I.settings.presence_equal_level_bumps IS 'Whether setting the same presence again is activity.';
+			COMMENT ON COLUMN %1$I.settings.presence_auto_online IS 'Whether a message makes its unavailable sender online (today''s rule; 2015 has none).';
 			COMMENT ON COLUMN %1$I.settings.presence_active_ms IS 'How long after the last activity an online user is currently active.';
 			COMMENT ON COLUMN %1$I.settings.presence_idle_ms IS 'After how long without activity matrix.presence_tick makes a user unavailable; null: never.';
 			COMMENT ON COLUMN %1$I.settings.presence_offline_ms IS 'After how long without activity or presence matrix.presence_tick makes a user offline; null: never.';

@@ -38,7 +38,7 @@ CREATE FUNCTION matrix.presence_tick(store text, now bigint DEFAULT NULL) RETURN
 			next AS (
 				SELECT d.user_id, d.presence, d.status_msg,
 					CASE WHEN $1 - greatest(d.ts, a.last_active_ts) > (SELECT s.presence_offline_ms FROM %1$I.settings s) THEN 'offline'
-						WHEN d.presence <> 'unavailable' AND $1 - coalesce(a.last_active_ts, d.ts) > (SELECT s.presence_idle_ms FROM %1$I.settings s) THEN 'unavailable'
+						WHEN a.presence <> 'unavailable' AND $1 - coalesce(a.last_active_ts, d.ts) > (SELECT s.presence_idle_ms FROM %1$I.settings s) THEN 'unavailable'
 					END AS presence_now
 				FROM due d JOIN (%2$s) a ON a.user_id = d.user_id)
 			INSERT INTO %1$I.events (type, sender, origin_server_ts, content)

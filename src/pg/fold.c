@@ -84,14 +84,20 @@ fold_history(KeyedFold *keyed, Key *key)
 
 	add_row(one);
 	keyed->how->put_key(one, key->events[0]);
-	found = run_plan(keyed->fold, keyed->how->history, as_arrays(one));
+	found = run_plan(keyed->fold->store, keyed->how->history, as_arrays(one));
 	events = palloc(sizeof(*events) * (found + 1));
 	for (uint64 i = 0; i < found; i++)
 		events[i] = event_from_row(i);
 	clear_row(keyed, key->row);
 	key->row->again = true;
-	for (uint64 i = 0; i < found; i++)
+	for (uint64 i = 0, own = 0; i < found; i++)
+	{
 		fold_event(keyed, key->row, events[i]);
+		while (own < key->count && key->events[own]->stream_id < events[i]->stream_id)
+			own++;
+		if (own < key->count && key->events[own]->stream_id == events[i]->stream_id)
+			*key->events[own] = *events[i];
+	}
 }
 
 static void
@@ -128,7 +134,7 @@ add_rows(KeyedFold *keyed)
 		if (key->row->last != NULL)
 			keyed->how->put(rows, key->row);
 	}
-	return rows->rows == 0 || run_plan(keyed->fold, keyed->how->add, as_arrays(rows)) == rows->rows;
+	return rows->rows == 0 || run_plan(keyed->fold->store, keyed->how->add, as_arrays(rows)) == rows->rows;
 }
 
 /* Lock the rows that are there, load, fold and store them.  False: one is gone. */
@@ -142,7 +148,7 @@ update_rows(KeyedFold *keyed)
 
 	if (arrays->rows == 0)
 		return true;
-	found = run_plan(keyed->fold, keyed->how->lock, as_arrays(arrays));
+	found = run_plan(keyed->fold->store, keyed->how->lock, as_arrays(arrays));
 	if (found != arrays->rows)
 		return false;
 	for (int i = 0; i < keyed->count; i++)
@@ -168,17 +174,17 @@ update_rows(KeyedFold *keyed)
 			keyed->how->put(arrays, keys[i]->row);
 	}
 	if (arrays->rows > 0)
-		run_plan(keyed->fold, keyed->how->store, as_arrays(arrays));
+		run_plan(keyed->fold->store, keyed->how->store, as_arrays(arrays));
 	arrays = key_arrays(keyed, is_gone);
 	if (arrays->rows > 0)
-		run_plan(keyed->fold, keyed->how->forget, as_arrays(arrays));
+		run_plan(keyed->fold->store, keyed->how->forget, as_arrays(arrays));
 	return true;
 }
 
 static void
 look(KeyedFold *keyed)
 {
-	uint64		found = run_plan(keyed->fold, keyed->how->look, as_arrays(key_arrays(keyed, is_any)));
+	uint64		found = run_plan(keyed->fold->store, keyed->how->look, as_arrays(key_arrays(keyed, is_any)));
 
 	for (int i = 0; i < keyed->count; i++)
 	{

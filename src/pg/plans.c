@@ -153,6 +153,10 @@ static const struct
 		"SELECT count(*) FROM %1$s.room_state s WHERE s.room_id = $1[1] AND s.membership = 'join'",
 		1, {TEXTARRAYOID}
 	},
+	[PLAN_QUEUE_PUSH] = {
+		"INSERT INTO %1$s.push_queue (channel, events, last, more) VALUES ($1, $2, $3, $4)",
+		4, {TEXTOID, TEXTOID, INT8OID, BOOLOID}
+	},
 	[PLAN_REFUSE] = {
 		"WITH refused AS (DELETE FROM %1$s.events e WHERE e.stream_id = $1[1] RETURNING e.*) "
 		"INSERT INTO %1$s.rejected (raw, violations) "
@@ -164,9 +168,8 @@ static const struct
 /* ---- running SQL ---- */
 
 uint64
-run_plan(Fold *fold, PlanId id, Datum *values)
+run_plan(Store *store, PlanId id, Datum *values)
 {
-	Store	   *store = fold->store;
 	int			result;
 
 	if (store->plans[id] == NULL)

@@ -70,8 +70,12 @@ fold_presence(Fold *fold, FoldRow *row, FoldEvent *event)
 		.only_online_counts = settings->presence_only_online,
 		.equal_level_counts = settings->presence_equal_level
 	};
+	mx_presence *presence = &((PresenceRow *) row)->presence;
+	mx_presence before = *presence;
 
-	mx_presence_fold(&((PresenceRow *) row)->presence, content_of(fold, event), event->ts, &options, &fold->arena);
+	mx_presence_fold(presence, content_of(fold, event), event->ts, &options, &fold->arena);
+	event->is_news = mx_presence_is_news(&before, presence, settings->presence_granularity);
+	event->presence = presence->state;
 }
 
 /* {1,2,3} for bigint[]: text, since an array of arrays cannot be a parameter. */

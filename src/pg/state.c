@@ -66,9 +66,11 @@ fold_state(Fold *fold, FoldRow *row, FoldEvent *event)
 
 	if (is_no_member(event))
 		return;
+	event->is_first = row->stream_id == 0;
 	event->before = mx_member_fold(member, content_of(fold, event), mx_same(event->sender, event->state_key),
 								   event->stream_id, event->ts);
 	event->after = member->membership;
+	event->change = member->change;
 }
 
 static void

@@ -148,7 +148,6 @@ CREATE FUNCTION matrix.worker_fetch(store text, worker text, max integer DEFAULT
 				WHERE l.worker = $1 AND l.redeliver AND $2 IS NOT NULL%2$s ORDER BY e.stream_id LIMIT $8) d', store, filter)
 				INTO ids USING worker, 0, wants.types, wants.rooms, wants.senders, own.part, wants.parts, max;
 			IF ids IS NOT NULL THEN
-				EXECUTE format('UPDATE %I.dead_letters d SET delivered = true WHERE d.worker = $1 AND d.stream_id = ANY ($2)', store) USING worker, ids;
 				last := own.fetched;
 				again := own.deliveries;
 			ELSE
@@ -179,13 +178,24 @@ CREATE FUNCTION matrix.worker_fetch(store text, worker text, max integer DEFAULT
 				$sql$, store) USING worker, own.part, settled;
 				CONTINUE;
 			END IF;
+			-- A process has one part at a time; one that is just being taken from it is not waited for.
 			EXECUTE format($sql$
-				UPDATE %I.worker_parts p SET process = CASE WHEN p.part = $2 THEN $3 END, seen = clock_timestamp(),
-					lease_until = CASE WHEN p.part = $2 THEN clock_timestamp() + $4 * interval '1 ms' END,
-					fetched = CASE WHEN p.part = $2 THEN $5 ELSE p.fetched END, deliveries = CASE WHEN p.part = $2 THEN $6 ELSE p.deliveries END
-				WHERE p.worker = $1 AND (p.part = $2 OR p.process = $3)
+				UPDATE %1$I.worker_parts p SET process = NULL, lease_until = NULL
+				FROM (SELECT o.part FROM %1$I.worker_parts o WHERE o.worker = $1 AND o.process = $3 AND o.part <> $2 FOR UPDATE SKIP LOCKED) free
+				WHERE p.worker = $1 AND p.part = free.part
+			$sql$, store) USING worker, own.part, process;
+			EXECUTE format($sql$
+				UPDATE %1$I.worker_parts p SET process = $3, lease_until = clock_timestamp() + $4 * interval '1 ms', seen = clock_timestamp(),
+					fetched = $5, deliveries = $6
+				WHERE p.worker = $1 AND p.part = $2
+					AND NOT EXISTS (SELECT FROM %1$I.worker_parts o WHERE o.worker = $1 AND o.process = $3 AND o.part <> $2)
 			$sql$, store) USING worker, own.part, process, wants.lease_ms, last, again;
+			GET DIAGNOSTICS amount = ROW_COUNT;
+			IF amount = 0 THEN
+				RETURN;
+			END IF;
 			IF ids IS NOT NULL THEN
+				EXECUTE format('UPDATE %I.dead_letters d SET delivered = true WHERE d.worker = $1 AND d.stream_id = ANY ($2)', store) USING worker, ids;
 				RETURN QUERY EXECUTE format('SELECT e.* FROM %I.events e WHERE e.stream_id = ANY ($1) ORDER BY e.stream_id', store) USING ids;
 			ELSE
 				RETURN QUERY EXECUTE format('SELECT e.* FROM %I.events e WHERE e.stream_id > $1 AND e.stream_id <= $2%s ORDER BY e.stream_id', store, filter)

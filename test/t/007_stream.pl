@@ -132,7 +132,7 @@ value(q{BEGIN; SELECT some_events(1); PREPARE TRANSACTION 'forgotten'});
 my $before = value(q{SELECT matrix.position('chat')});
 value('SELECT some_events(500)') for 1 .. 3;
 is(value(q{SELECT matrix.position('chat')}), $before, 'a prepared transaction holds readers back');
-is(value(q{SELECT lag >= 1500, held_by_prepared, last - settled FROM matrix.worker_lag('chat', 'once')}), 't|forgotten|1501', 'and can be seen');
+is(value(q{SELECT lag >= 1500, held_by_prepared, last - settled >= 1501 FROM matrix.worker_lag('chat', 'once')}), 't|forgotten|t', 'and can be seen');
 is(value(qq{SELECT count(*) FROM matrix.changes('chat', $before, 10000)}), '0', 'nothing beyond it');
 value(q{COMMIT PREPARED 'forgotten'});
 is(value(qq{SELECT count(*) FROM matrix.changes('chat', $before, 10000)}), '1501', 'and then all of it');

@@ -68,9 +68,9 @@ CREATE FUNCTION matrix.presence_query(store text, now text) RETURNS text
 	AS $$
 		SELECT format($sql$
 			SELECT p.user_id,
-				CASE p.presence WHEN 'hidden' THEN 'offline' ELSE p.presence END AS presence,
+				n.presence,
 				greatest(0, %2$s - a.last_active_ts) AS last_active_ago,
-				CASE WHEN p.presence = 'online' THEN coalesce(%2$s - a.last_active_ts < (SELECT s.presence_active_ms FROM %1$I.settings s), false) END AS currently_active,
+				CASE WHEN n.presence = 'online' THEN coalesce(%2$s - a.last_active_ts < (SELECT s.presence_active_ms FROM %1$I.settings s), false) END AS currently_active,
 				p.status_msg, p.displayname, p.avatar_url, a.last_active_ts
 			FROM %1$I.presence_state p, LATERAL (
 				-- Most users never hide: one look at the index.
@@ -79,7 +79,10 @@ CREATE FUNCTION matrix.presence_query(store text, now text) RETURNS text
 						AND least(e.origin_server_ts, e.received_ts) >= span.from_ts
 						AND least(e.origin_server_ts, e.received_ts) < span.until_ts
 						ORDER BY 1 DESC LIMIT 1) m) END) AS last_active_ts
-				OFFSET 0) a
+				OFFSET 0) a,
+				LATERAL (SELECT CASE WHEN p.presence = 'hidden' THEN 'offline'
+					WHEN p.presence = 'unavailable' AND a.last_active_ts > p.ts AND (SELECT s.presence_auto_online FROM %1$I.settings s) THEN 'online'
+					ELSE p.presence END AS presence) n
 		$sql$, store, now, format($sql$
 					SELECT least(e.origin_server_ts, e.received_ts) AS ts FROM %1$I.events e
 					WHERE e.sender = p.user_id AND e.state_key IS NULL AND e.room_id IS NOT NULL AND e.stream_id > 0

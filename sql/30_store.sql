@@ -51,22 +51,28 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 				activity_types text[] COLLATE "C" NOT NULL DEFAULT '{m.room.message,m.room.encrypted,m.sticker,m.reaction}',
 				presence_profile text NOT NULL DEFAULT '2015' CHECK (presence_profile IN ('2015', 'current')),
 				presence_equal_level_bumps boolean NOT NULL DEFAULT false,
+				presence_auto_online boolean NOT NULL DEFAULT false,
+				presence_granularity_ms bigint NOT NULL DEFAULT 60000 CHECK (presence_granularity_ms >= 0),
 				presence_active_ms bigint NOT NULL DEFAULT 60000 CHECK (presence_active_ms > 0),
 				presence_idle_ms bigint DEFAULT 300000 CHECK (presence_idle_ms > 0),
 				presence_offline_ms bigint DEFAULT 1800000 CHECK (presence_offline_ms > 0),
 				calls_any_room boolean NOT NULL DEFAULT false,
-				preserve_room_overrides boolean NOT NULL DEFAULT false
+				preserve_room_overrides boolean NOT NULL DEFAULT false,
+				push text NOT NULL DEFAULT 'commit' CHECK (push IN ('commit', 'relay', 'off'))
 			);
 			COMMENT ON TABLE %1$I.settings IS 'The settings of this store: one row.';
 			COMMENT ON COLUMN %1$I.settings.server_name IS 'The server name of the store''s own users, or null.';
 			COMMENT ON COLUMN %1$I.settings.activity_types IS 'The types of message events that are activity of their sender.';
 			COMMENT ON COLUMN %1$I.settings.presence_profile IS 'What change of presence is activity: any rise (2015), or to online alone (current).';
 			COMMENT ON COLUMN %1$I.settings.presence_equal_level_bumps IS 'Whether setting the same presence again is activity.';
+			COMMENT ON COLUMN %1$I.settings.presence_auto_online IS 'Whether a message makes its unavailable sender online (today''s rule; 2015 has none).';
+			COMMENT ON COLUMN %1$I.settings.presence_granularity_ms IS 'By how much the last activity of a user who is not online must move to be pushed.';
 			COMMENT ON COLUMN %1$I.settings.presence_active_ms IS 'How long after the last activity an online user is currently active.';
 			COMMENT ON COLUMN %1$I.settings.presence_idle_ms IS 'After how long without activity matrix.presence_tick makes a user unavailable; null: never.';
 			COMMENT ON COLUMN %1$I.settings.presence_offline_ms IS 'After how long without activity or presence matrix.presence_tick makes a user offline; null: never.';
 			COMMENT ON COLUMN %1$I.settings.calls_any_room IS 'Whether calls of version 0 are taken in rooms that have not exactly two members.';
 			COMMENT ON COLUMN %1$I.settings.preserve_room_overrides IS 'Whether a change of profile leaves alone what a user calls himself in one room only.';
+			COMMENT ON COLUMN %1$I.settings.push IS 'Who notifies those who listen: writers when they commit (commit), matrix.relay (relay), nobody (off).';
 			INSERT INTO %1$I.settings (server_name) VALUES (%2$L);
 			CREATE TRIGGER a_matrix_settings AFTER UPDATE ON %1$I.settings
 				FOR EACH STATEMENT EXECUTE FUNCTION matrix.settings_after_update();
@@ -210,6 +216,63 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 				FOR EACH STATEMENT EXECUTE FUNCTION matrix.profiles_after_statement();
 			CREATE TRIGGER a_matrix_deleted AFTER DELETE ON %1$I.profiles REFERENCING OLD TABLE AS deleted
 				FOR EACH STATEMENT EXECUTE FUNCTION matrix.profiles_after_statement();
+			CREATE TABLE %1$I.stream_floor (
+				only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+				system_identifier bigint NOT NULL,
+				floor bigint NOT NULL
+			);
+			COMMENT ON TABLE %1$I.stream_floor IS 'Up to where a restored stream is settled, whatever its marks say, in the cluster of this identifier: for its standbys.';
+			CREATE TABLE %1$I.worker_state (
+				worker text COLLATE "C" PRIMARY KEY CHECK (worker <> ''),
+				types text[] COLLATE "C",
+				rooms text[] COLLATE "C",
+				senders text[] COLLATE "C",
+				parts int NOT NULL CHECK (parts BETWEEN 1 AND 1024),
+				lease_ms int NOT NULL CHECK (lease_ms > 0),
+				max_failures int CHECK (max_failures > 0)
+			);
+			COMMENT ON TABLE %1$I.worker_state IS 'The workers and what they want: written by matrix.worker_open.';
+			CREATE TABLE %1$I.worker_parts (
+				worker text COLLATE "C" REFERENCES %1$I.worker_state ON DELETE CASCADE,
+				part int,
+				position bigint NOT NULL,
+				process text COLLATE "C",
+				lease_until timestamptz,
+				fetched bigint NOT NULL DEFAULT 0,
+				deliveries int NOT NULL DEFAULT 0,
+				failing bigint,
+				failures int NOT NULL DEFAULT 0,
+				error text,
+				seen timestamptz,
+				PRIMARY KEY (worker, part)
+			) WITH (fillfactor = 50);
+			COMMENT ON TABLE %1$I.worker_parts IS 'How far each part of a worker''s rooms is, and which process has it.';
+			CREATE TABLE %1$I.dead_letters (
+				worker text COLLATE "C" REFERENCES %1$I.worker_state ON DELETE CASCADE,
+				stream_id bigint,
+				event_id text COLLATE "C",
+				failures int NOT NULL,
+				error text,
+				failed timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+				redeliver boolean NOT NULL DEFAULT false,
+				delivered boolean NOT NULL DEFAULT false,
+				PRIMARY KEY (worker, stream_id)
+			);
+			COMMENT ON TABLE %1$I.dead_letters IS 'Events that a worker failed at too often; matrix.worker_redeliver gives them to it again.';
+			CREATE VIEW %1$I.workers AS
+				SELECT s.worker, min(p.position) AS position, s.types, s.rooms, s.senders, s.parts, s.lease_ms, s.max_failures, max(p.seen) AS seen,
+					greatest(0, (SELECT max(e.stream_id) FROM %1$I.events e) - min(p.position)) AS lag,
+					(SELECT count(*) FROM %1$I.dead_letters d WHERE d.worker = s.worker) AS dead_letters
+				FROM %1$I.worker_state s JOIN %1$I.worker_parts p ON p.worker = s.worker GROUP BY s.worker;
+			COMMENT ON VIEW %1$I.workers IS 'The workers: how far they are, what they want, when they last came, how many positions they are behind.';
+			CREATE TABLE %1$I.push_queue (
+				queue_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+				channel text COLLATE "C" NOT NULL,
+				events text COLLATE "C" NOT NULL,
+				last bigint NOT NULL,
+				more boolean NOT NULL
+			);
+			COMMENT ON TABLE %1$I.push_queue IS 'What matrix.relay has still to send: one row for each statement and channel, where the setting push is relay.';
 			CREATE TABLE %1$I.transactions (
 				room_id text COLLATE "C",
 				sender text COLLATE "C",
@@ -254,9 +317,10 @@ CREATE FUNCTION matrix.drop_store(name text, force boolean DEFAULT false) RETURN
 				HINT = pg_catalog.format('To drop it with its events: SELECT matrix.drop_store(%L, force => true).', name);
 		END IF;
 		EXECUTE pg_catalog.format($sql$
-			DROP VIEW %1$I.presence, %1$I.calls, %1$I.members, %1$I.rooms %2$s;
-			DROP TABLE %1$I.events, %1$I.room_state, %1$I.presence_state, %1$I.call_state, %1$I.profiles, %1$I.transactions, %1$I.rejected,
-				%1$I.loads, %1$I.event_types, %1$I.settings %2$s;
+			DROP VIEW %1$I.presence, %1$I.calls, %1$I.members, %1$I.rooms, %1$I.workers %2$s;
+			DROP TABLE %1$I.events, %1$I.room_state, %1$I.presence_state, %1$I.call_state, %1$I.profiles, %1$I.worker_state, %1$I.worker_parts, %1$I.dead_letters,
+				%1$I.stream_floor, %1$I.push_queue, %1$I.transactions, %1$I.rejected, %1$I.loads,
+				%1$I.event_types, %1$I.settings %2$s;
 			DROP SEQUENCE %1$I.events_stream_id, %1$I.events_backfill_id;
 		$sql$, name, CASE WHEN force THEN 'CASCADE' ELSE '' END);
 		BEGIN

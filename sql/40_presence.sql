@@ -38,7 +38,7 @@ CREATE FUNCTION matrix.presence_tick(store text, now bigint DEFAULT NULL) RETURN
 			next AS (
 				SELECT d.user_id, d.presence, d.status_msg,
 					CASE WHEN $1 - greatest(d.ts, a.last_active_ts) > (SELECT s.presence_offline_ms FROM %1$I.settings s) THEN 'offline'
-						WHEN d.presence <> 'unavailable' AND $1 - coalesce(a.last_active_ts, d.ts) > (SELECT s.presence_idle_ms FROM %1$I.settings s) THEN 'unavailable'
+						WHEN a.presence <> 'unavailable' AND $1 - coalesce(a.last_active_ts, d.ts) > (SELECT s.presence_idle_ms FROM %1$I.settings s) THEN 'unavailable'
 					END AS presence_now
 				FROM due d JOIN (%2$s) a ON a.user_id = d.user_id)
 			INSERT INTO %1$I.events (type, sender, origin_server_ts, content)
@@ -58,21 +58,30 @@ CREATE FUNCTION matrix.call_tick(store text, now bigint DEFAULT NULL) RETURNS bi
 	AS $$
 	DECLARE
 		expired bigint;
+		last bigint;
+		entries text[];
 	BEGIN
 		PERFORM matrix.check_store(store);
 		EXECUTE format($sql$
-			UPDATE %1$I.call_state c SET ticked = true
-			FROM (SELECT d.room_id, d.call_id FROM %1$I.call_state d
+			WITH due AS (
+				SELECT d.room_id, d.call_id FROM %1$I.call_state d
 				WHERE d.state = 'invited' AND NOT d.ticked AND d.expires_at < $1
-				ORDER BY d.room_id, d.call_id FOR UPDATE SKIP LOCKED) due
-			WHERE c.room_id = due.room_id AND c.call_id = due.call_id
-		$sql$, store) USING coalesce(now, matrix.now_ms());
-		GET DIAGNOSTICS expired = ROW_COUNT;
+				ORDER BY d.room_id, d.call_id FOR UPDATE SKIP LOCKED),
+			ticked AS (
+				UPDATE %1$I.call_state c SET ticked = true FROM due WHERE c.room_id = due.room_id AND c.call_id = due.call_id
+				RETURNING c.*)
+			SELECT count(*), max(t.stream_id), array_agg(json_build_object('stream_id', t.stream_id, 'type', 'm.call.invite', 'room_id', t.room_id,
+				'user_id', t.caller, 'event_id', t.invite_event_id, 'call_id', t.call_id, 'state', 'ended', 'reason', 'expired')::text ORDER BY t.stream_id)
+			FROM ticked t
+		$sql$, store) INTO expired, last, entries USING coalesce(now, matrix.now_ms());
+		IF expired > 0 THEN
+			PERFORM matrix.push_calls(format('%I.events', store)::regclass, entries, last);
+		END IF;
 		RETURN expired;
 	END
 	$$;
 COMMENT ON FUNCTION matrix.call_tick(text, bigint) IS
-	'Takes note of the invites that nobody answered in their lifetime, as of a time in ms, by default now; how many are new. The view calls shows them as ended by itself. Safe to run in parallel. Raises 42704 for no such store.';
+	'Takes note of the invites that nobody answered in their lifetime, as of a time in ms, by default now, and pushes them; how many are new. The view calls shows them as ended by itself. Safe to run in parallel. Raises 42704 for no such store.';
 
 CREATE FUNCTION matrix.call_to_answer(store text, room_id text, user_id text, now bigint DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp

@@ -35,7 +35,8 @@ typedef struct Listen
 	char	   *types;
 	char	   *senders;
 	int64_t		done;			/* the position up to which all is handed on; NO_POSITION: not known */
-	int64_t		acknowledged;	/* what the store knows of that */
+	bool		to_acknowledge;	/* the worker's position is behind that */
+	bool		taken_over;		/* the worker's lease went to another process */
 	int64_t		pause;			/* after a command that failed */
 } Listen;
 
@@ -134,21 +135,31 @@ tell(Listen *listen, const char *sql, int64_t position, const char *error, bool 
 	return outcome;
 }
 
+/* Tell the store what is done. */
 static Outcome
 acknowledge(Listen *listen)
 {
 	bool		ours;
 	Outcome		outcome;
 
-	if (listen->options->worker == NULL || listen->done == listen->acknowledged)
+	if (!listen->to_acknowledge)
 		return DONE;
 	outcome = tell(listen, "SELECT matrix.worker_ack($1, $2, $3, $4)", listen->done, NULL, &ours);
 	if (outcome != DONE)
 		return outcome;
-	listen->acknowledged = listen->done;
+	listen->to_acknowledge = false;
+	listen->taken_over = !ours;
 	if (!ours)
 		say("another process has taken over from worker %s", listen->options->worker);
 	return DONE;
+}
+
+static Outcome
+done_up_to(Listen *listen, int64_t position)
+{
+	listen->done = position;
+	listen->to_acknowledge = listen->options->worker != NULL;
+	return acknowledge(listen);
 }
 
 /* ---- our side ---- */
@@ -230,7 +241,7 @@ give_back(Listen *listen, int64_t position, const char *why)
 	if (dead)
 	{
 		say("the event at %lld goes to the dead letters", (long long) position);
-		listen->done = listen->acknowledged = position;
+		listen->done = position;
 		listen->pause = FIRST_PAUSE;
 		return DONE;
 	}
@@ -245,7 +256,7 @@ run_commands(Listen *listen, const PGresult *events)
 {
 	Outcome		outcome = DONE;
 
-	for (int row = 0; row < PQntuples(events) && outcome == DONE && stop_signal == 0; row++)
+	for (int row = 0; row < PQntuples(events) && outcome == DONE && !listen->taken_over && stop_signal == 0; row++)
 	{
 		int64_t		position = atoll(PQgetvalue(events, row, STREAM_ID));
 		char		why[200];
@@ -261,8 +272,7 @@ run_commands(Listen *listen, const PGresult *events)
 			if (listen->options->worker != NULL)
 				return give_back(listen, position, why);
 		}
-		listen->done = position;
-		outcome = acknowledge(listen);
+		outcome = done_up_to(listen, position);
 	}
 	return outcome;
 }
@@ -276,8 +286,7 @@ write_events(Listen *listen, const PGresult *events)
 		put_line(stdout, events, row);
 	if (!flush_output(stdout, "stdout"))
 		return FAILED;
-	listen->done = atoll(PQgetvalue(events, row - 1, STREAM_ID));
-	return acknowledge(listen);
+	return done_up_to(listen, atoll(PQgetvalue(events, row - 1, STREAM_ID)));
 }
 
 /* Wait for a notification, at most for --poll ms. */
@@ -317,6 +326,7 @@ hand_on(Listen *listen, bool *caught_up)
 	if (outcome != DONE)
 		return outcome;
 	server_works(&listen->server);
+	listen->taken_over = false;
 	*caught_up = events == NULL;
 	if (events == NULL)
 		return DONE;
@@ -328,7 +338,7 @@ hand_on(Listen *listen, bool *caught_up)
 int
 listen_events(const Options *options)
 {
-	Listen		listen = {.options = options, .done = options->since, .acknowledged = NO_POSITION, .pause = FIRST_PAUSE};
+	Listen		listen = {.options = options, .done = options->since, .pause = FIRST_PAUSE};
 	bool		caught_up = false;
 	Outcome		outcome;
 
@@ -370,11 +380,16 @@ relay(const Options *options)
 	catch_signals();
 	while (outcome == DONE && stop_signal == 0)
 	{
-		outcome = ask(&server, NULL, "SELECT matrix.relay($1)", 1, values);
+		PGresult   *result = NULL;
+
+		outcome = ask(&server, &result, "SELECT matrix.relay($1)", 1, values);
 		if (outcome == DONE)
 		{
 			server_works(&server);
-			pause_ms(options->interval);
+			/* It took all that it takes at once: there is more. */
+			if (atoll(PQgetvalue(result, 0, 0)) < 1000)
+				pause_ms(options->interval);
+			PQclear(result);
 		}
 		else if (outcome == LOST && server_reconnect(&server))
 			outcome = DONE;

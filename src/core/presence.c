@@ -127,3 +127,19 @@ mx_presence_fold(mx_presence *presence, const mx_value *content, int64_t ts,
 	copy_profile(&presence->displayname, mx_member(content, "displayname"));
 	copy_profile(&presence->avatar_url, mx_member(content, "avatar_url"));
 }
+
+bool
+mx_presence_is_news(const mx_presence *before, const mx_presence *after, int64_t granularity)
+{
+	bool		hides_too = mx_presence_level(before->state) == 0 && mx_presence_level(after->state) == 0;
+
+	if (before->state != after->state && !hides_too)
+		return true;
+	if (!mx_same(before->status_msg, after->status_msg) || !mx_same(before->displayname, after->displayname) ||
+		!mx_same(before->avatar_url, after->avatar_url))
+		return true;
+	if (mx_presence_level(after->state) >= mx_presence_level(MX_PRESENCE_ONLINE) ||
+		after->last_active_ts == before->last_active_ts)
+		return false;
+	return before->last_active_ts == MX_NO_TIME || after->last_active_ts - before->last_active_ts > granularity;
+}

@@ -54,6 +54,14 @@ extern int	mx_presence_level(mx_presence_state state);
 extern void mx_presence_fold(mx_presence *presence, const mx_value *content, int64_t ts,
 							 const mx_presence_options *options, mx_arena *arena);
 
+/*
+ * Whether others are to be told of what an event made of the row: of another
+ * state as they see it, another status_msg, displayname or avatar_url; and while
+ * the user is not online, of an activity more than granularity ms later.  Who is
+ * online is taken to be active.
+ */
+extern bool mx_presence_is_news(const mx_presence *before, const mx_presence *after, int64_t granularity);
+
 extern const char *mx_presence_name(mx_presence_state state);
 /* The state of that name; MX_PRESENCE_STATES: none has it. */
 extern mx_presence_state mx_presence_named(mx_string name);

@@ -36,12 +36,21 @@ typedef enum EventColumn
 	EVENT_COLUMNS
 } EventColumn;
 
+typedef enum PushMode
+{
+	PUSH_COMMIT,
+	PUSH_RELAY,
+	PUSH_OFF
+} PushMode;
+
 /* A store's settings, as far as the binding looks at them. */
 typedef struct StoreSettings
 {
 	bool		presence_only_online;
 	bool		presence_equal_level;
 	bool		calls_any_room;
+	int64		presence_granularity;	/* ms */
+	PushMode	push;
 } StoreSettings;
 
 /* How many statements the derivations keep; see derive.h. */
@@ -60,9 +69,10 @@ typedef struct Store
 	Oid			event_id_index;
 	Oid			position_index;
 	Oid			call_state;
+	char	   *name;
 	char	   *schema;			/* its name, quoted for SQL */
 	mx_types   *types;			/* the built-in ones and the store's own */
-	MemoryContext context;		/* of the two above */
+	MemoryContext context;		/* of the types */
 } Store;
 
 typedef enum OnInvalid
@@ -72,6 +82,7 @@ typedef enum OnInvalid
 } OnInvalid;
 
 extern int	on_invalid;			/* the setting matrix_events.on_invalid */
+extern bool notify;				/* the setting matrix_events.notify */
 
 /* module.c: the core's memory comes from a context, its regexes from PostgreSQL. */
 extern void arena_in(mx_arena *arena, MemoryContext context);

@@ -25,6 +25,10 @@ typedef struct CallRow
 	mx_call		call;
 	int64		folded_id;		/* of the last event of this call that was looked at */
 	bool		dirty;
+	/* What those who listen know of it. */
+	mx_call_state told_state;
+	mx_call_end told_end;
+	mx_string	told_party;
 } CallRow;
 
 typedef struct CallRoom
@@ -142,6 +146,33 @@ lock_calls(Fold *fold)
 	}
 }
 
+/* ---- what is told ---- */
+
+static void
+is_told(CallRow *row)
+{
+	row->told_state = row->call.state;
+	row->told_end = row->call.end;
+	row->told_party = row->call.selected_party;
+}
+
+/* Another state, or another party selected; not that something came before its invite. */
+static void
+tell(Fold *fold, CallRow *row, const FoldEvent *event)
+{
+	const mx_call *call = &row->call;
+	CallNews   *news;
+
+	if (row->told_state == call->state && row->told_end == call->end && mx_same(row->told_party, call->selected_party))
+		return;
+	is_told(row);
+	if (fold->mode != FOLD_INSERTED || call->state == MX_CALL_PENDING)
+		return;
+	news = palloc(sizeof(*news));
+	*news = (CallNews) {event, call->call_id, call->caller, call->state, call->end};
+	fold->call_news = lappend(fold->call_news, news);
+}
+
 /* ---- rows in and out ---- */
 
 static mx_call_word *
@@ -238,6 +269,7 @@ load_call(int i)
 	call->stream_id = row_int(i, 23, 0);
 	row->folded_id = row_int(i, 24, 0);
 	call->words = load_words(row_string(i, 25));
+	is_told(row);
 	return row;
 }
 
@@ -315,7 +347,7 @@ must_refuse(Fold *fold, const CallRoom *room, const mx_value *content)
 }
 
 static void
-fold_call_event(Fold *fold, CallRoom *room, FoldEvent *event, bool own)
+fold_call_event(Fold *fold, CallRoom *room, FoldEvent *event, bool own, bool tells)
 {
 	const mx_value *content = content_of(fold, event);
 	mx_string	call_id = mx_string_of(mx_member(content, "call_id"));
@@ -340,6 +372,8 @@ fold_call_event(Fold *fold, CallRoom *room, FoldEvent *event, bool own)
 	(void) mx_call_fold(&row->call, &call_event, room->joined == 2, &fold->arena);
 	row->folded_id = event->stream_id;
 	row->dirty = true;
+	if (tells)
+		tell(fold, row, event);
 	if (call_event.type == MX_CALL_INVITE && row->call.state == MX_CALL_INVITED &&
 		row->call.stream_id == event->stream_id)
 	{
@@ -350,14 +384,20 @@ fold_call_event(Fold *fold, CallRoom *room, FoldEvent *event, bool own)
 		{
 			CallRow    *other = lfirst(cell);
 
-			if (other != row && mx_call_glare(&row->call, &other->call) != NULL)
-				other->dirty = true;
+			if (other == row || mx_call_glare(&row->call, &other->call) == NULL)
+				continue;
+			other->dirty = true;
+			if (tells)
+			{
+				tell(fold, row, event);
+				tell(fold, other, event);
+			}
 		}
 	}
 }
 
 static void
-fold_member_event(CallRoom *room, FoldEvent *event)
+fold_member_event(Fold *fold, CallRoom *room, FoldEvent *event, bool tells)
 {
 	ListCell   *cell;
 	bool		was_joined = event->before == MX_MEMBERSHIP_JOIN;
@@ -374,7 +414,41 @@ fold_member_event(CallRoom *room, FoldEvent *event)
 		{
 			row->folded_id = event->stream_id;
 			row->dirty = true;
+			if (tells)
+				tell(fold, row, event);
 		}
+	}
+}
+
+/* Tell how the room's calls differ from what they were, as far as we know that. */
+static void
+tell_difference(Fold *fold, CallRoom *room, List *known)
+{
+	ListCell   *cell;
+	ListCell   *other;
+
+	foreach(cell, room->calls)
+	{
+		CallRow    *row = lfirst(cell);
+		bool		was_known = false;
+
+		foreach(other, known)
+		{
+			const CallRow *before = lfirst(other);
+
+			if (!mx_same(before->call.call_id, row->call.call_id))
+				continue;
+			was_known = true;
+			row->told_state = before->told_state;
+			row->told_end = before->told_end;
+			row->told_party = before->told_party;
+		}
+		for (int i = 0; i < room->count; i++)
+			if (was_known || room->events[i]->stream_id == row->call.stream_id)
+			{
+				tell(fold, row, room->events[i]);
+				break;
+			}
 	}
 }
 
@@ -387,10 +461,11 @@ fold_room_history(Fold *fold, CallRoom *room)
 	uint64		found;
 	FoldEvent **events;
 	mx_membership *before;
+	List	   *known;
 
 	add_row(one);
 	put_string(one, 0, room->room_id);
-	found = run_plan(fold, PLAN_CALL_HISTORY, as_arrays(one));
+	found = run_plan(fold->store, PLAN_CALL_HISTORY, as_arrays(one));
 	events = palloc(sizeof(*events) * (found + 1));
 	before = palloc(sizeof(*before) * (found + 1));
 	for (uint64 i = 0; i < found; i++)
@@ -400,6 +475,7 @@ fold_room_history(Fold *fold, CallRoom *room)
 		events[i] = event_from_row(i);
 		before[i] = membership.text == NULL ? MX_MEMBERSHIP_LEAVE : mx_membership_named(membership);
 	}
+	known = room->calls;
 	room->calls = NIL;
 	room->joined = 0;
 	for (uint64 i = 0; i < found; i++)
@@ -413,14 +489,15 @@ fold_room_history(Fold *fold, CallRoom *room)
 
 			event->before = mx_member_fold(&member, content_of(fold, event), false, event->stream_id, event->ts);
 			event->after = member.membership;
-			fold_member_event(room, event);
+			fold_member_event(fold, room, event, false);
 			continue;
 		}
 		for (int j = 0; j < room->count; j++)
 			if (room->events[j]->stream_id == event->stream_id)
 				own = room->events[j];
-		fold_call_event(fold, room, own != NULL ? own : event, own != NULL);
+		fold_call_event(fold, room, own != NULL ? own : event, own != NULL, false);
 	}
+	tell_difference(fold, room, known);
 }
 
 /* ---- a statement ---- */
@@ -460,7 +537,7 @@ is_late(Fold *fold, CallRoom *room)
 		put_string(own, 0, room->room_id);
 		put_int(own, 1, room->events[i]->stream_id, 0);
 	}
-	return run_plan(fold, PLAN_CALL_LATER, as_arrays(own)) > 0;
+	return run_plan(fold->store, PLAN_CALL_LATER, as_arrays(own)) > 0;
 }
 
 static void
@@ -471,7 +548,7 @@ count_joined(Fold *fold, CallRoom *room)
 
 	add_row(one);
 	put_string(one, 0, room->room_id);
-	run_plan(fold, PLAN_CALL_JOINED, as_arrays(one));
+	run_plan(fold->store, PLAN_CALL_JOINED, as_arrays(one));
 	room->joined = row_int(0, 1, 0);
 	/* The statement's own members are there already: back to before them. */
 	for (int i = 0; i < room->count; i++)
@@ -499,7 +576,7 @@ refuse(Fold *fold, const FoldEvent *event)
 	refusing = true;
 	PG_TRY();
 	{
-		run_plan(fold, PLAN_REFUSE, as_arrays(one));
+		run_plan(fold->store, PLAN_REFUSE, as_arrays(one));
 	}
 	PG_FINALLY();
 	{
@@ -564,7 +641,7 @@ fold_calls(Fold *fold)
 	load_values[2] = Int64GetDatum(fold->mode == FOLD_INSERTED ? fold->events[0]->stream_id : PG_INT64_MAX);
 	/* An invite that was over before all this can no longer meet anything. */
 	load_values[3] = Int64GetDatum(earliest);
-	found = run_plan(fold, PLAN_CALL_LOAD, load_values);
+	found = run_plan(fold->store, PLAN_CALL_LOAD, load_values);
 	for (uint64 i = 0, at = 0; i < found; i++)
 	{
 		mx_string	room_id = row_string(i, 1);
@@ -589,7 +666,7 @@ fold_calls(Fold *fold)
 			fold_room_history(fold, room);
 			add_row(one);
 			put_string(one, 0, room->room_id);
-			run_plan(fold, PLAN_CALL_FORGET, as_arrays(one));
+			run_plan(fold->store, PLAN_CALL_FORGET, as_arrays(one));
 			foreach(cell, room->calls)
 				((CallRow *) lfirst(cell))->dirty = true;
 		}
@@ -598,9 +675,9 @@ fold_calls(Fold *fold)
 			count_joined(fold, room);
 			for (int j = 0; j < room->count; j++)
 				if (is_member(room->events[j]))
-					fold_member_event(room, room->events[j]);
+					fold_member_event(fold, room, room->events[j], true);
 				else
-					fold_call_event(fold, room, room->events[j], true);
+					fold_call_event(fold, room, room->events[j], true, true);
 		}
 		list_sort(room->calls, by_call_id);
 		for (int j = 0; j < list_length(room->calls); j++)
@@ -608,7 +685,7 @@ fold_calls(Fold *fold)
 				put_call(fold, rows, room, list_nth(room->calls, j));
 	}
 	if (rows->rows > 0)
-		run_plan(fold, PLAN_CALL_STORE, as_arrays(rows));
+		run_plan(fold->store, PLAN_CALL_STORE, as_arrays(rows));
 	for (int i = 0; i < room_count; i++)
 		for (int j = 0; j < rooms[i].count; j++)
 			if (rooms[i].events[j]->refused)

@@ -145,9 +145,9 @@ by_position(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* Derive from what was collected, and forget it.  Called within the store. */
+/* Derive from what was collected, say what is new, and forget it.  Called within the store. */
 static void
-run_fold(Fold *fold)
+run_fold(Fold *fold, Push *push)
 {
 	MemoryContext caller;
 
@@ -158,9 +158,11 @@ run_fold(Fold *fold)
 		caller = MemoryContextSwitchTo(fold->context);
 		if (fold->mode != FOLD_STREAM)
 			lock_calls(fold);
-		fold_state(fold);
-		fold_presence(fold);
+		fold_rows(fold, &state_derivation);
+		fold_rows(fold, &presence_derivation);
 		fold_calls(fold);
+		if (push != NULL)
+			push_fold(fold, push);
 		MemoryContextSwitchTo(caller);
 	}
 	MemoryContextDelete(fold->context);
@@ -238,7 +240,7 @@ note_event(Relation events, int64 stream_id)
  * in the middle of its insertion: then it stays noted.
  */
 static void
-fold_inserted(Relation events, const int64 *ids, int count)
+fold_inserted(Relation events, const int64 *ids, int count, Push *push)
 {
 	Store	   *store = get_store(events);
 	Relation	index = index_open(store->position_index, AccessShareLock);
@@ -273,7 +275,7 @@ fold_inserted(Relation events, const int64 *ids, int count)
 		return;
 	}
 	guc = enter_store(store, &before);
-	run_fold(&fold);
+	run_fold(&fold, push);
 	leave_store(guc, before);
 }
 
@@ -302,11 +304,11 @@ fold_deleted(Relation events, Tuplestorestate *table)
 		MemoryContextSwitchTo(caller);
 		if (fold.count == MAX_FOLD)
 		{
-			run_fold(&fold);
+			run_fold(&fold, NULL);
 			start_fold(&fold, store, FOLD_DELETED);
 		}
 	}
-	run_fold(&fold);
+	run_fold(&fold, NULL);
 	leave_store(guc, before);
 	ExecDropSingleTupleTableSlot(slot);
 }
@@ -335,6 +337,9 @@ events_after_row(PG_FUNCTION_ARGS)
 	Notes	   *of;
 	int64	   *ids;
 	int			count;
+	Store	   *store;
+	Push		push;
+	bool		pushes;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
@@ -348,10 +353,15 @@ events_after_row(PG_FUNCTION_ARGS)
 	count = of->count;
 	of->ids = NULL;
 	of->count = 0;
+	if (count == 0)
+		return PointerGetDatum(NULL);
+	store = get_store(trigger->tg_relation);
+	pushes = start_push(&push, store);
 	for (int from = 0; from < count; from += MAX_FOLD)
-		fold_inserted(trigger->tg_relation, ids + from, Min(count - from, MAX_FOLD));
-	if (ids != NULL)
-		pfree(ids);
+		fold_inserted(trigger->tg_relation, ids + from, Min(count - from, MAX_FOLD), pushes ? &push : NULL);
+	if (pushes)
+		end_push(&push);
+	pfree(ids);
 	return PointerGetDatum(NULL);
 }
 
@@ -420,7 +430,7 @@ fold_stream(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(caller);
 		SPI_freetuptable(SPI_tuptable);
 		folded += fold.count;
-		run_fold(&fold);
+		run_fold(&fold, NULL);
 		CHECK_FOR_INTERRUPTS();
 	}
 	SPI_cursor_close(portal);

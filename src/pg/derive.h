@@ -31,9 +31,24 @@ typedef struct FoldEvent
 	const mx_value *value;		/* the content as a tree; made when first needed */
 	bool		refused;		/* it must not stay: see calls.c */
 	/* Of an m.room.member event, once it is folded. */
+	bool		is_first;		/* of its user in its room */
 	mx_membership before;
 	mx_membership after;
+	mx_member_change change;
+	/* Of an m.presence event, once it is folded. */
+	bool		is_news;		/* others are to be told */
+	mx_presence_state presence;
 } FoldEvent;
+
+/* A call that an event changed, for those who listen. */
+typedef struct CallNews
+{
+	const FoldEvent *event;
+	mx_string	call_id;
+	mx_string	caller;			/* text NULL: not known */
+	mx_call_state state;
+	mx_call_end end;
+} CallNews;
 
 typedef enum FoldMode
 {
@@ -51,8 +66,37 @@ typedef struct Fold
 	FoldEvent **events;			/* in the order of the stream */
 	int			count;
 	int			size;
-	bool		late;			/* some member was folded again: transitions are not known */
+	bool		late;			/* some member was folded again: members of before are not known */
+	List	   *call_news;
 } Fold;
+
+/* What a statement tells, by channel; see push.c. */
+typedef enum Channel
+{
+	CHANNEL_MEMBER,
+	CHANNEL_PRESENCE,
+	CHANNEL_CALL,
+	CHANNELS
+} Channel;
+
+typedef struct Payload
+{
+	StringInfoData entries;		/* JSON objects with commas between */
+	int64		last;			/* position of the last event, left out or not; 0: none */
+	bool		more;			/* not all fitted */
+} Payload;
+
+typedef struct Push
+{
+	Store	   *store;
+	const char *store_json;		/* its name as a JSON string */
+	Payload		payloads[CHANNELS];
+} Push;
+
+/* push.c */
+extern bool start_push(Push *push, Store *store);
+extern void push_fold(Fold *fold, Push *push);
+extern void end_push(Push *push);
 
 /* The columns that event_from_row reads. */
 #define EVENT_COLUMNS_SQL \
@@ -65,13 +109,13 @@ typedef struct Fold
 /* The statements that the derivations run; see plans.c. */
 typedef enum PlanId
 {
-	PLAN_STATE_CLAIM,
+	PLAN_STATE_LOOK,
 	PLAN_STATE_LOCK,
 	PLAN_STATE_STORE,
 	PLAN_STATE_ADD,
 	PLAN_STATE_HISTORY,
 	PLAN_STATE_FORGET,
-	PLAN_PRESENCE_CLAIM,
+	PLAN_PRESENCE_LOOK,
 	PLAN_PRESENCE_LOCK,
 	PLAN_PRESENCE_STORE,
 	PLAN_PRESENCE_ADD,
@@ -83,6 +127,7 @@ typedef enum PlanId
 	PLAN_CALL_HISTORY,
 	PLAN_CALL_FORGET,
 	PLAN_CALL_JOINED,
+	PLAN_QUEUE_PUSH,
 	PLAN_REFUSE,
 	PLANS
 } PlanId;
@@ -97,9 +142,9 @@ extern bool refusing;
 extern FoldEvent *event_from_row(int row);
 /* A text as a string of the current context. */
 extern mx_string string_copy(Datum value, bool isnull);
-/* Runs a plan over arrays; rows are in SPI_tuptable. */
+/* Runs a plan, mostly over arrays; rows are in SPI_tuptable. */
 StaticAssertDecl(PLANS <= KEPT_PLANS, "a store keeps every plan");
-extern uint64 run_plan(Fold *fold, PlanId id, Datum *values);
+extern uint64 run_plan(Store *store, PlanId id, Datum *values);
 
 /* The columns of a set of rows, as arrays: parameters of a plan. */
 typedef struct Columns
@@ -124,9 +169,42 @@ extern mx_string row_string(int row, int column);
 extern int64 row_int(int row, int column, int64 null);
 extern Datum row_datum(int row, int column, bool *isnull);
 
+/* What every row of room_state and presence_state has while it is folded. */
+typedef struct FoldRow
+{
+	int64		stream_id;		/* of the last event folded; 0: none yet */
+	FoldEvent  *last;			/* NULL: the row is as it was */
+	bool		again;			/* it was folded from its first event on */
+} FoldRow;
+
+/* How a derivation makes rows of events, for fold.c. */
+typedef struct Derivation
+{
+	bool		(*concerns) (const FoldEvent *event);
+	int			(*compare) (const FoldEvent *a, const FoldEvent *b);	/* by key */
+	bool		(*last_wins) (const FoldEvent *event);	/* events before it make no difference */
+	size_t		row_size;		/* of what begins with a FoldRow */
+	void		(*clear) (FoldRow *row);	/* what is not 0 where there was no event */
+	void		(*load) (FoldRow *row, int i);
+	void		(*fold) (Fold *fold, FoldRow *row, FoldEvent *event);
+	void		(*put_key) (Columns *keys, const FoldEvent *event);
+	void		(*put) (Columns *rows, const FoldRow *row);
+	int			key_columns;
+	int			columns;		/* the key's among them, first */
+	const Oid  *types;
+	PlanId		look;
+	PlanId		add;
+	PlanId		lock;			/* the key's number, stream_id and what load reads */
+	PlanId		store;
+	PlanId		history;
+	PlanId		forget;
+} Derivation;
+
+extern void fold_rows(Fold *fold, const Derivation *how);
+
 /* state.c, presence.c, calls.c */
-extern void fold_state(Fold *fold);
-extern void fold_presence(Fold *fold);
+extern const Derivation state_derivation;
+extern const Derivation presence_derivation;
 extern void fold_calls(Fold *fold);
 extern void lock_calls(Fold *fold);
 

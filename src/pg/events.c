@@ -18,6 +18,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_sequence.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "common/base64.h"
@@ -27,6 +28,7 @@
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* The Matrix epoch is Unix's; PostgreSQL's is 2000-01-01. */
@@ -309,11 +311,33 @@ is_known(Relation events, const Store *store, const Row *row, bool *conflict)
 
 /* ---- the trigger ---- */
 
+/* A session that keeps positions in stock gives them out late. */
+static void
+check_sequence(const Store *store)
+{
+	HeapTuple	tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(store->sequence));
+	Form_pg_sequence form;
+	bool		wrong;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for sequence %u", store->sequence);
+	form = (Form_pg_sequence) GETSTRUCT(tuple);
+	wrong = form->seqcache != 1 || form->seqincrement < 1 || form->seqcycle;
+	ReleaseSysCache(tuple);
+	if (wrong)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sequence events_stream_id of store \"%s\" cannot give stream positions", store->name),
+				 errdetail("Positions must rise in the order in which they are given: a cache of 1, a positive increment, no cycle."),
+				 errhint("ALTER SEQUENCE %s.events_stream_id CACHE 1 INCREMENT 1 NO CYCLE.", store->schema)));
+}
+
 static void
 give_position(Row *row, const Store *store)
 {
 	bool		history;
 
+	check_sequence(store);
 	(void) GetTopFullTransactionId();
 	/* Who wrote a negative position brings history. */
 	history = !row->nulls[COLUMN_STREAM_ID] && DatumGetInt64(row->values[COLUMN_STREAM_ID]) < 0;

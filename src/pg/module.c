@@ -11,6 +11,7 @@
 PG_MODULE_MAGIC;
 
 int			on_invalid = ON_INVALID_ERROR;
+bool		notify = true;
 
 static const struct config_enum_entry on_invalid_options[] = {
 	{"error", ON_INVALID_ERROR, false},
@@ -29,6 +30,10 @@ _PG_init(void)
 							 "store's table rejected, and the statement goes on.",
 							 &on_invalid, ON_INVALID_ERROR, on_invalid_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("matrix_events.notify",
+							 "Whether this session's writes are pushed to who listens.",
+							 "off: neither notified nor queued for matrix.relay.",
+							 &notify, true, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("matrix_events");
 }
 

@@ -29,10 +29,10 @@ static const struct
 	int			parameters;
 	Oid			types[25];
 }			plans[PLANS] = {
-	[PLAN_STATE_CLAIM] = {
-		"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, content) "
-		"SELECT k.room_id, k.type, k.state_key, '', 0, '{}' FROM unnest($1, $2, $3) k(room_id, type, state_key) "
-		"ON CONFLICT DO NOTHING",
+	[PLAN_STATE_LOOK] = {
+		"SELECT k.n FROM unnest($1, $2, $3) WITH ORDINALITY k(room_id, type, state_key, n), LATERAL ("
+		"SELECT FROM %1$s.room_state s WHERE s.room_id = k.room_id AND s.type = k.type AND s.state_key = k.state_key "
+		"LIMIT 1) r",
 		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	},
 	[PLAN_STATE_LOCK] = {
@@ -66,9 +66,9 @@ static const struct
 		"WHERE s.room_id = k.room_id AND s.type = k.type AND s.state_key = k.state_key",
 		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	},
-	[PLAN_PRESENCE_CLAIM] = {
-		"INSERT INTO %1$s.presence_state (user_id, presence, stream_id) "
-		"SELECT k.user_id, 'offline', 0 FROM unnest($1) k(user_id) ON CONFLICT DO NOTHING",
+	[PLAN_PRESENCE_LOOK] = {
+		"SELECT k.n FROM unnest($1) WITH ORDINALITY k(user_id, n), LATERAL ("
+		"SELECT FROM %1$s.presence_state p WHERE p.user_id = k.user_id LIMIT 1) r",
 		1, {TEXTARRAYOID}
 	},
 	[PLAN_PRESENCE_LOCK] = {
@@ -153,6 +153,10 @@ static const struct
 		"SELECT count(*) FROM %1$s.room_state s WHERE s.room_id = $1[1] AND s.membership = 'join'",
 		1, {TEXTARRAYOID}
 	},
+	[PLAN_QUEUE_PUSH] = {
+		"INSERT INTO %1$s.push_queue (channel, events, last, more) VALUES ($1, $2, $3, $4)",
+		4, {TEXTOID, TEXTOID, INT8OID, BOOLOID}
+	},
 	[PLAN_REFUSE] = {
 		"WITH refused AS (DELETE FROM %1$s.events e WHERE e.stream_id = $1[1] RETURNING e.*) "
 		"INSERT INTO %1$s.rejected (raw, violations) "
@@ -164,9 +168,8 @@ static const struct
 /* ---- running SQL ---- */
 
 uint64
-run_plan(Fold *fold, PlanId id, Datum *values)
+run_plan(Store *store, PlanId id, Datum *values)
 {
-	Store	   *store = fold->store;
 	int			result;
 
 	if (store->plans[id] == NULL)

@@ -112,7 +112,8 @@ static void
 load_settings(Store *store)
 {
 	AsOwner		before = become_owner(store);
-	char	   *query = psprintf("SELECT presence_profile, presence_equal_level_bumps, calls_any_room FROM %s.settings", store->schema);
+	char	   *query = psprintf("SELECT presence_profile, presence_equal_level_bumps, calls_any_room, "
+								"presence_granularity_ms, push FROM %s.settings", store->schema);
 	bool		isnull;
 
 	if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
@@ -122,23 +123,28 @@ load_settings(Store *store)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];
 		TupleDesc	descriptor = SPI_tuptable->tupdesc;
+		char	   *push;
 
 		store->settings.presence_only_online = strcmp(SPI_getvalue(row, descriptor, 1), "current") == 0;
 		store->settings.presence_equal_level = DatumGetBool(SPI_getbinval(row, descriptor, 2, &isnull));
 		store->settings.calls_any_room = DatumGetBool(SPI_getbinval(row, descriptor, 3, &isnull));
+		store->settings.presence_granularity = DatumGetInt64(SPI_getbinval(row, descriptor, 4, &isnull));
+		push = SPI_getvalue(row, descriptor, 5);
+		store->settings.push = strcmp(push, "commit") == 0 ? PUSH_COMMIT : strcmp(push, "relay") == 0 ? PUSH_RELAY : PUSH_OFF;
 	}
 	become_caller(before);
 }
 
 /* Kept plans name the schema; they go when it gets another name. */
 static void
-keep_schema(Store *store, const char *schema)
+keep_schema(Store *store, const char *name)
 {
-	if (store->schema != NULL && strcmp(store->schema, schema) == 0)
+	if (store->name != NULL && strcmp(store->name, name) == 0)
 		return;
 	for (int i = 0; i < KEPT_PLANS; i++)
 		store->plans[i] = NULL;
-	store->schema = MemoryContextStrdup(TopMemoryContext, schema);
+	store->name = MemoryContextStrdup(TopMemoryContext, name);
+	store->schema = MemoryContextStrdup(TopMemoryContext, quote_identifier(name));
 }
 
 /* The unique index on this column alone. */
@@ -192,7 +198,7 @@ build_store(Store *store, Relation events)
 	store->context = NULL;
 	context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events store", ALLOCSET_DEFAULT_SIZES);
 	store->context = context;
-	keep_schema(store, quote_identifier(name));
+	keep_schema(store, name);
 	/* Had this failed, the context would have gone with its parent. */
 	store->context = NULL;
 	{

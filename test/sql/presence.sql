@@ -57,7 +57,11 @@ SELECT pg_temp.says('t', 100000, '{"presence":"free_for_chat","status_msg":"s"}'
 SELECT matrix.presence_tick('pres', 400000), pg_temp.shown('t') AS "five minutes";
 SELECT matrix.presence_tick('pres', 400001), pg_temp.shown('t') AS "and one";
 SELECT pg_temp.writes('t', 400100), matrix.presence_tick('pres', 400200), pg_temp.shown('t') AS "a message raises nothing";
-SELECT matrix.presence_tick('pres', 400100 + 1800001), pg_temp.shown('t') AS "half an hour";
+UPDATE settings SET presence_auto_online = true;
+SELECT pg_temp.shown('t') AS "but where the store says so";
+SELECT matrix.presence_tick('pres', 400100 + 300001), pg_temp.shown('t') AS "idle again";
+UPDATE settings SET presence_auto_online = false;
+SELECT matrix.presence_tick('pres', 400100 + 300001 + 1800001), pg_temp.shown('t') AS "half an hour";
 SELECT presence FROM presence_state WHERE user_id = '@h:x';
 -- Settings.
 UPDATE settings SET presence_profile = 'current', presence_equal_level_bumps = true, activity_types = '{m.sticker}';

@@ -48,6 +48,39 @@ every_change(bool only_online, bool equal)
 	options = (mx_presence_options) {false, false};
 }
 
+/* What others are told of. */
+static void
+every_news(void)
+{
+	static const char *const names[] = {"offline", "hidden", "unavailable", "online", "free_for_chat"};
+	const mx_string x = {"x", 1};
+
+	for (int from = 0; from < 5; from++)
+		for (int to = 0; to < 5; to++)
+		{
+			mx_presence before = {.state = from, .last_active_ts = 1000};
+			mx_presence after = {.state = to, .last_active_ts = 1000};
+			bool		seen = from != to && !(from < 2 && to < 2);
+
+			CHECK(mx_presence_is_news(&before, &after, 60000) == seen, "%s to %s", names[from], names[to]);
+			after.last_active_ts = 61000;
+			CHECK(mx_presence_is_news(&before, &after, 60000) == seen, "%s to %s, active a minute later", names[from], names[to]);
+			after.last_active_ts = 61001;
+			CHECK(mx_presence_is_news(&before, &after, 60000) == (seen || to < 3), "%s to %s, active later", names[from], names[to]);
+			before.last_active_ts = MX_NO_TIME;
+			CHECK(mx_presence_is_news(&before, &after, 60000) == (seen || to < 3), "%s to %s, active for the first time", names[from], names[to]);
+			after.last_active_ts = MX_NO_TIME;
+			CHECK(mx_presence_is_news(&before, &after, 60000) == seen, "%s to %s, never active", names[from], names[to]);
+			after.status_msg = x;
+			CHECK(mx_presence_is_news(&before, &after, 60000), "status_msg");
+			after.status_msg = before.status_msg;
+			after.displayname = x;
+			CHECK(mx_presence_is_news(&before, &after, 60000), "displayname");
+			before.displayname = before.avatar_url = x;
+			CHECK(mx_presence_is_news(&before, &after, 60000), "avatar_url");
+		}
+}
+
 void
 test_presence(void)
 {
@@ -57,6 +90,7 @@ test_presence(void)
 	every_change(false, false);
 	every_change(true, false);
 	every_change(false, true);
+	every_news();
 
 	presence = fresh();
 	fold(&presence, "{\"presence\": \"online\", \"last_active_ago\": 400}", 1000);

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 # need PACKAGE...: install those of Debian's packages that are missing.
 need() {
 	missing=
-	for package in make gcc libc6-dev postgresql postgresql-server-dev-all libjansson-dev "$@"; do
+	for package in make gcc libc6-dev postgresql postgresql-server-dev-all libpq-dev libjansson-dev "$@"; do
 		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 	done
 	[ -z "$missing" ] && return 0
@@ -30,7 +30,7 @@ work_copy() {
 	trap 'stop_cluster; rm -rf "$work"' EXIT
 	trap 'exit 130' INT TERM
 	tar -C "$here" --exclude=.git --exclude=tmp_install --exclude=tmp_check --exclude='*.o' --exclude='*.so' \
-		--exclude='*.bc' -cf - . | tar -C "$work" -xf -
+		--exclude='*.bc' --exclude=./matrix-events -cf - . | tar -C "$work" -xf -
 	as=
 	if [ "$(id -u)" = 0 ]; then
 		chown -R postgres "$work"

@@ -3,7 +3,7 @@
 # BENCH_ROUNDS (9) and BENCH_ONLY (a pattern of works; writes no docs) change it.
 set -eu
 . "$(dirname "$0")/../lib.sh"
-need libpq-dev perl
+need perl
 # In memory and without fsync: what is measured is the processor, which is ours to spend.
 [ -w /dev/shm ] && export TMPDIR="${TMPDIR:-/dev/shm}"
 work_copy

@@ -15,7 +15,9 @@ files   = $(patsubst $(SRC)%,%,$(sort $(wildcard $(addprefix $(SRC),$(1)))))
 
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\([^']*\)'.*/\1/p" $(SRC)extension.control)
 
+PROGRAM_NAME  = matrix-events
 CORE_OBJS     = $(patsubst %.c,%.o,$(call files,src/core/*.c))
+CLIENT_OBJS   = $(patsubst %.c,%.o,$(call files,src/client/*.c))
 OBJS          = $(CORE_OBJS) $(patsubst %.c,%.o,$(call files,src/pg/*.c))
 MODULE_big    = $(EXTNAME)
 MODULEDIR     = extension
@@ -33,14 +35,14 @@ ISOLATION_OPTS = --inputdir=test --outputdir=. --encoding=UTF8 --no-locale --loa
 REGRESS_PREP   = test-prep
 TAP_TESTS      = 1
 PROVE_TESTS    = test/t/*.pl
-EXTRA_CLEAN    = exports.map src/core/event_types.inc META.json tmp_install tmp_check unit fuzz-core \
+EXTRA_CLEAN    = $(PROGRAM_NAME) $(CLIENT_OBJS) exports.map src/core/event_types.inc META.json tmp_install tmp_check unit fuzz-core \
                  $(EXTNAME).control $(EXTNAME)--*.sql results log output_iso
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-all: check-symbols META.json
+all: check-symbols META.json $(PROGRAM_NAME)
 
 $(EXTNAME).control: extension.control
 	cp $< $@
@@ -74,13 +76,34 @@ $(CORE_OBJS): %.o: %.c
 	@! grep -l 'include <jansson.h>' $(filter-out $(SRC)src/core/json.c,$(wildcard $(SRC)src/*/*.[ch]))
 	$(CC) $(CORE_CFLAGS) $(INCLUDES) -c -o $@ $<
 
+# The program: the core and libpq, without the server.
+CLIENT_CFLAGS = $(patsubst -std=c11,-std=gnu11 -D_GNU_SOURCE,$(CORE_CFLAGS)) -I$(includedir) -DMATRIX_EVENTS_VERSION='"$(EXTVERSION)"'
+$(CLIENT_OBJS): %.o: %.c
+	$(CC) $(CLIENT_CFLAGS) $(INCLUDES) -c -o $@ $<
+
+$(PROGRAM_NAME): $(CLIENT_OBJS) $(CORE_OBJS)
+	$(CC) $(CORE_CFLAGS) -o $@ $^ -L$(libdir) -lpq -ljansson -lm
+
+COMPLETIONS = $(dir $(localedir))bash-completion/completions
+install: install-program
+.PHONY: install-program
+install-program: $(PROGRAM_NAME)
+	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(COMPLETIONS)'
+	$(INSTALL_PROGRAM) $(PROGRAM_NAME) '$(DESTDIR)$(bindir)'
+	$(INSTALL_DATA) $(SRC)docs/$(PROGRAM_NAME).1 '$(DESTDIR)$(mandir)/man1'
+	$(INSTALL_DATA) $(SRC)src/client/$(PROGRAM_NAME).bash '$(DESTDIR)$(COMPLETIONS)/$(PROGRAM_NAME)'
+uninstall: uninstall-program
+.PHONY: uninstall-program
+uninstall-program:
+	rm -f '$(DESTDIR)$(bindir)/$(PROGRAM_NAME)' '$(DESTDIR)$(mandir)/man1/$(PROGRAM_NAME).1' '$(DESTDIR)$(COMPLETIONS)/$(PROGRAM_NAME)'
+
 src/core/event_types.inc: src/core/event_types.json src/core/event_types.awk
 	@mkdir -p src/core
 	LC_ALL=C awk -f $(SRC)src/core/event_types.awk $< > $@.tmp && mv $@.tmp $@
 
 # PGXS tracks no headers, and makes no folders in a build outside the sources.
-$(OBJS) $(OBJS:.o=.bc): $(call files,src/*/*.h) extension.control src/core/event_types.inc
-$(shell mkdir -p $(sort $(dir $(OBJS))))
+$(OBJS) $(CLIENT_OBJS) $(OBJS:.o=.bc): $(call files,src/*/*.h) extension.control src/core/event_types.inc
+$(shell mkdir -p $(sort $(dir $(OBJS) $(CLIENT_OBJS))))
 
 # pg_regress passes a test that it cannot read where an older result lies about,
 # and looks for test/ and expected/ in the current folder.

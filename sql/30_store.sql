@@ -93,6 +93,15 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			COMMENT ON TABLE %1$I.rejected IS 'Events that were refused while matrix_events.on_invalid was quarantine, and why.';
 			COMMENT ON COLUMN %1$I.rejected.violations IS 'What matrix.validate says: an array of objects with path, code and message.';
 
+			CREATE TABLE %1$I.loads (
+				source text COLLATE "C" PRIMARY KEY,
+				bytes bigint NOT NULL,
+				lines bigint NOT NULL,
+				updated timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+			);
+			COMMENT ON TABLE %1$I.loads IS 'How far files are loaded: written by the program matrix-events load, with the events.';
+			COMMENT ON COLUMN %1$I.loads.source IS 'The absolute path of the file, or the name that was given.';
+
 			CREATE SEQUENCE %1$I.events_stream_id;
 			COMMENT ON SEQUENCE %1$I.events_stream_id IS 'Gives stream positions. Its cache must stay 1.';
 			CREATE SEQUENCE %1$I.events_backfill_id INCREMENT -1;
@@ -311,7 +320,7 @@ CREATE FUNCTION matrix.drop_store(name text, force boolean DEFAULT false) RETURN
 			DROP VIEW %1$I.presence, %1$I.calls, %1$I.members, %1$I.rooms, %1$I.workers %2$s;
 			DROP TABLE %1$I.events, %1$I.room_state, %1$I.presence_state, %1$I.call_state, %1$I.profiles, %1$I.worker_state, %1$I.worker_parts, %1$I.dead_letters,
 				%1$I.stream_floor, %1$I.push_queue, %1$I.transactions, %1$I.rejected,
-				%1$I.event_types, %1$I.settings %2$s;
+				%1$I.loads, %1$I.event_types, %1$I.settings %2$s;
 			DROP SEQUENCE %1$I.events_stream_id, %1$I.events_backfill_id;
 		$sql$, name, CASE WHEN force THEN 'CASCADE' ELSE '' END);
 		BEGIN

@@ -51,7 +51,7 @@ CREATE FUNCTION matrix.worker_open(store text, worker text, after bigint DEFAULT
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 	DECLARE
-		start bigint := greatest(after, 0);
+		start bigint := CASE WHEN after IS NOT NULL THEN greatest(after, 0) END;
 		split boolean;
 	BEGIN
 		PERFORM matrix.check_store(store);

@@ -49,11 +49,14 @@ copy(mx_arena *arena, const char *text, size_t length)
 	return result;
 }
 
-static void
-build(mx_builder *builder, const json_t *json)
+/* False: it is nested too deep, which jansson allows and those who walk trees do not. */
+static bool
+build(mx_builder *builder, const json_t *json, int depth)
 {
 	mx_arena   *arena = builder->arena;
 
+	if (depth > MX_MAX_DEPTH && (json_is_object(json) || json_is_array(json)))
+		return false;
 	switch (json_typeof(json))
 	{
 		case JSON_OBJECT:
@@ -64,14 +67,16 @@ build(mx_builder *builder, const json_t *json)
 				const char *key = json_object_iter_key(at);
 
 				mx_build_key(builder, copy(arena, key, strlen(key)), strlen(key));
-				build(builder, json_object_iter_value(at));
+				if (!build(builder, json_object_iter_value(at), depth + 1))
+					return false;
 			}
 			mx_build_close(builder);
 			break;
 		case JSON_ARRAY:
 			mx_build_open(builder, MX_ARRAY);
 			for (size_t i = 0; i < json_array_size(json); i++)
-				build(builder, json_array_get(json, i));
+				if (!build(builder, json_array_get(json, i), depth + 1))
+					return false;
 			mx_build_close(builder);
 			break;
 		case JSON_STRING:
@@ -99,6 +104,7 @@ build(mx_builder *builder, const json_t *json)
 		default:
 			mx_build_null(builder);
 	}
+	return true;
 }
 
 /*
@@ -124,6 +130,7 @@ mx_read_json(mx_arena *arena, const char *text, size_t length, mx_violations *vi
 	json_error_t error;
 	json_t	   *json;
 	size_t		room = room_for(length);
+	bool		built;
 
 	if (length > MX_MAX_TEXT)
 	{
@@ -140,8 +147,13 @@ mx_read_json(mx_arena *arena, const char *text, size_t length, mx_violations *vi
 	json = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	if (json != NULL)
 	{
-		build(&builder, json);
+		built = build(&builder, json, 1);
 		json_decref(json);
+		if (!built)
+		{
+			mx_violate(violations, MX_DEPTH, &top, "is nested deeper than %d levels", MX_MAX_DEPTH);
+			return NULL;
+		}
 		mx_violations_take(violations, &found);
 		return block.full ? NULL : builder.root;
 	}

@@ -33,7 +33,7 @@ my %columns;
 for my $section (split /^(?=###? )/m, $reference)
 {
 	my ($table) = $section =~ /^### .*`chat\.(\w+)`/ or next;
-	$columns{$table} = join ', ', map { join ' ', @$_ } map { [/`(\w+)` \| `([\w\[\]]+)`/] } $section =~ /^(\| `\w+` \| `[\w\[\]]+` \|)/mg;
+	$columns{$table} = join ', ', map { join ' ', @$_ } map { [/`(\w+)` \| `([\w\[\] ]+)`/] } $section =~ /^(\| `\w+` \| `[\w\[\] ]+` \|)/mg;
 }
 my %tables = map { split /: / } rows(q{
 	SELECT relname || ': ' || string_agg(attname || ' ' || format_type(atttypid, NULL), ', ' ORDER BY attnum)

@@ -103,6 +103,25 @@ many_violations(void)
 	free_arena(&arena);
 }
 
+/* A number that cannot be stored, under so many arrays. */
+static void
+depth(int levels, mx_code expected)
+{
+	mx_arena	arena;
+	mx_violations violations;
+	char		text[4096];
+	int			length;
+
+	new_arena(&arena);
+	mx_violations_init(&violations, &arena);
+	memset(text, '[', (size_t) levels);
+	length = levels + sprintf(text + levels, "1e-310");
+	memset(text + length, ']', (size_t) levels);
+	mx_read_json(&arena, text, (size_t) (length + levels), &violations);
+	CHECK(violations.count == 1 && violations.first->code == expected, "%d levels", levels);
+	free_arena(&arena);
+}
+
 void
 test_value(void)
 {
@@ -132,4 +151,7 @@ test_value(void)
 	duplicates(5);
 	duplicates(50);
 	many_violations();
+	depth(MX_MAX_DEPTH, MX_NUMBER_RANGE);
+	depth(MX_MAX_DEPTH + 1, MX_DEPTH);
+	depth(1900, MX_DEPTH);
 }

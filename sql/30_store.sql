@@ -319,8 +319,8 @@ CREATE FUNCTION matrix.drop_store(name text, force boolean DEFAULT false) RETURN
 		EXECUTE pg_catalog.format($sql$
 			DROP VIEW %1$I.presence, %1$I.calls, %1$I.members, %1$I.rooms, %1$I.workers %2$s;
 			DROP TABLE %1$I.events, %1$I.room_state, %1$I.presence_state, %1$I.call_state, %1$I.profiles, %1$I.worker_state, %1$I.worker_parts, %1$I.dead_letters,
-				%1$I.stream_floor, %1$I.push_queue, %1$I.transactions, %1$I.rejected, %1$I.loads,
-				%1$I.event_types, %1$I.settings %2$s;
+				%1$I.stream_floor, %1$I.push_queue, %1$I.transactions, %1$I.rejected,
+				%1$I.loads, %1$I.event_types, %1$I.settings %2$s;
 			DROP SEQUENCE %1$I.events_stream_id, %1$I.events_backfill_id;
 		$sql$, name, CASE WHEN force THEN 'CASCADE' ELSE '' END);
 		BEGIN

@@ -51,7 +51,7 @@ CREATE FUNCTION matrix.worker_open(store text, worker text, after bigint DEFAULT
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 	DECLARE
-		start bigint := greatest(after, 0);
+		start bigint := CASE WHEN after IS NOT NULL THEN greatest(after, 0) END;
 		split boolean;
 	BEGIN
 		PERFORM matrix.check_store(store);
@@ -135,8 +135,10 @@ CREATE FUNCTION matrix.worker_fetch(store text, worker text, max integer DEFAULT
 		LOOP
 			-- The part whose events this process has in hand, else the one that is furthest behind and nobody's.
 			EXECUTE format($sql$
-				SELECT p.* FROM %I.worker_parts p
-				WHERE p.worker = $1 AND p.part <> ALL ($2) AND (p.process IS NULL OR p.process = $3 OR p.lease_until < clock_timestamp())
+				SELECT p.* FROM %1$I.worker_parts p
+				WHERE p.worker = $1 AND p.part <> ALL ($2) AND (p.process IS NULL OR p.process = $3 OR p.lease_until < clock_timestamp()
+					-- Or its process has nothing in hand.
+					OR p.fetched <= p.position AND NOT EXISTS (SELECT FROM %1$I.dead_letters d WHERE d.worker = $1 AND d.delivered))
 				ORDER BY p.process IS NOT NULL AND p.process = $3 AND p.fetched > p.position DESC, p.position, p.part
 				LIMIT 1 FOR UPDATE SKIP LOCKED
 			$sql$, store) INTO own USING worker, tried, process;

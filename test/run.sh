@@ -6,7 +6,7 @@
 # "N passed, N failed".
 set -u
 . "$(dirname "$0")/lib.sh"
-need libipc-run-perl
+need libipc-run-perl libdbd-pg-perl python3-psycopg pgbouncer
 work_copy
 log=$work/log.txt
 

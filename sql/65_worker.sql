@@ -128,14 +128,19 @@ CREATE FUNCTION matrix.worker_fetch(store text, worker text, max integer DEFAULT
 		again int;
 		amount int;
 	BEGIN
-		PERFORM matrix.check_worker(store, worker);
-		EXECUTE format('SELECT s.* FROM %I.worker_state s WHERE s.worker = $1', store) INTO wants USING worker;
+		-- A worker that reads little at a time comes often: each statement here counts.
+		IF to_regclass(format('%I.worker_state', store)) IS NOT NULL THEN
+			EXECUTE format('SELECT s.* FROM %I.worker_state s WHERE s.worker = $1', store) INTO wants USING worker;
+		END IF;
+		IF wants IS NULL OR wants.worker IS NULL THEN
+			PERFORM matrix.check_worker(store, worker);
+		END IF;
 		filter := matrix.wanted(wants.types, wants.rooms, wants.senders, wants.parts);
 		settled := matrix.stream_position(format('%I.events', store)::regclass, true);
 		LOOP
 			-- The part whose events this process has in hand, else the one that is furthest behind and nobody's.
 			EXECUTE format($sql$
-				SELECT p.* FROM %1$I.worker_parts p
+				SELECT p.*, EXISTS (SELECT FROM %1$I.dead_letters d WHERE d.worker = $1 AND d.redeliver) AS letters FROM %1$I.worker_parts p
 				WHERE p.worker = $1 AND p.part <> ALL ($2) AND (p.process IS NULL OR p.process = $3 OR p.lease_until < clock_timestamp()
 					-- Or its process has nothing in hand.
 					OR p.fetched <= p.position AND NOT EXISTS (SELECT FROM %1$I.dead_letters d WHERE d.worker = $1 AND d.delivered))
@@ -146,9 +151,12 @@ CREATE FUNCTION matrix.worker_fetch(store text, worker text, max integer DEFAULT
 				RETURN;
 			END IF;
 			tried := tried || own.part;
-			EXECUTE format('SELECT array_agg(d.stream_id) FROM (SELECT e.stream_id FROM %1$I.dead_letters l JOIN %1$I.events e ON e.stream_id = l.stream_id
-				WHERE l.worker = $1 AND l.redeliver AND $2 IS NOT NULL%2$s ORDER BY e.stream_id LIMIT $8) d', store, filter)
-				INTO ids USING worker, 0, wants.types, wants.rooms, wants.senders, own.part, wants.parts, max;
+			ids := NULL;
+			IF own.letters THEN
+				EXECUTE format('SELECT array_agg(d.stream_id) FROM (SELECT e.stream_id FROM %1$I.dead_letters l JOIN %1$I.events e ON e.stream_id = l.stream_id
+					WHERE l.worker = $1 AND l.redeliver AND $2 IS NOT NULL%2$s ORDER BY e.stream_id LIMIT $8) d', store, filter)
+					INTO ids USING worker, 0, wants.types, wants.rooms, wants.senders, own.part, wants.parts, max;
+			END IF;
 			IF ids IS NOT NULL THEN
 				last := own.fetched;
 				again := own.deliveries;
@@ -181,11 +189,13 @@ CREATE FUNCTION matrix.worker_fetch(store text, worker text, max integer DEFAULT
 				CONTINUE;
 			END IF;
 			-- A process has one part at a time; one that is just being taken from it is not waited for.
-			EXECUTE format($sql$
-				UPDATE %1$I.worker_parts p SET process = NULL, lease_until = NULL
-				FROM (SELECT o.part FROM %1$I.worker_parts o WHERE o.worker = $1 AND o.process = $3 AND o.part <> $2 FOR UPDATE SKIP LOCKED) free
-				WHERE p.worker = $1 AND p.part = free.part
-			$sql$, store) USING worker, own.part, process;
+			IF wants.parts > 1 THEN
+				EXECUTE format($sql$
+					UPDATE %1$I.worker_parts p SET process = NULL, lease_until = NULL
+					FROM (SELECT o.part FROM %1$I.worker_parts o WHERE o.worker = $1 AND o.process = $3 AND o.part <> $2 FOR UPDATE SKIP LOCKED) free
+					WHERE p.worker = $1 AND p.part = free.part
+				$sql$, store) USING worker, own.part, process;
+			END IF;
 			EXECUTE format($sql$
 				UPDATE %1$I.worker_parts p SET process = $3, lease_until = clock_timestamp() + $4 * interval '1 ms', seen = clock_timestamp(),
 					fetched = $5, deliveries = $6
@@ -228,13 +238,17 @@ CREATE FUNCTION matrix.worker_ack(store text, worker text, stream_id bigint, pro
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 	DECLARE
-		wants record;
 		own record;
 	BEGIN
-		PERFORM matrix.check_worker(store, worker);
-		EXECUTE format('SELECT s.* FROM %I.worker_state s WHERE s.worker = $1', store) INTO wants USING worker;
-		EXECUTE format('SELECT p.* FROM %I.worker_parts p WHERE p.worker = $1 AND p.process = $2 FOR UPDATE', store) INTO own USING worker, process;
+		IF to_regclass(format('%I.worker_state', store)) IS NULL THEN
+			PERFORM matrix.check_store(store);
+		END IF;
+		EXECUTE format($sql$
+			SELECT p.*, s.lease_ms, s.parts, EXISTS (SELECT FROM %1$I.dead_letters d WHERE d.worker = $1 AND d.delivered) AS letters
+			FROM %1$I.worker_parts p JOIN %1$I.worker_state s ON s.worker = p.worker WHERE p.worker = $1 AND p.process = $2 FOR UPDATE OF p
+		$sql$, store) INTO own USING worker, process;
 		IF own.part IS NULL THEN
+			PERFORM matrix.check_worker(store, worker);
 			RETURN false;
 		END IF;
 		IF stream_id > greatest(own.fetched, own.position) THEN
@@ -247,11 +261,13 @@ CREATE FUNCTION matrix.worker_ack(store text, worker text, stream_id bigint, pro
 				error = CASE WHEN p.failing > $3 THEN p.error END,
 				lease_until = clock_timestamp() + $4 * interval '1 ms', seen = clock_timestamp()
 			WHERE p.worker = $1 AND p.part = $2
-		$sql$, store) USING worker, own.part, stream_id, wants.lease_ms;
-		EXECUTE format($sql$
-			DELETE FROM %1$I.dead_letters d USING %1$I.events e
-			WHERE d.worker = $1 AND d.redeliver AND d.delivered AND d.stream_id <= $2 AND e.stream_id = d.stream_id%2$s
-		$sql$, store, matrix.wanted(NULL, NULL, NULL, wants.parts)) USING worker, stream_id, 0, 0, 0, own.part, wants.parts;
+		$sql$, store) USING worker, own.part, stream_id, own.lease_ms;
+		IF own.letters THEN
+			EXECUTE format($sql$
+				DELETE FROM %1$I.dead_letters d USING %1$I.events e
+				WHERE d.worker = $1 AND d.redeliver AND d.delivered AND d.stream_id <= $2 AND e.stream_id = d.stream_id%2$s
+			$sql$, store, matrix.wanted(NULL, NULL, NULL, own.parts)) USING worker, stream_id, 0, 0, 0, own.part, own.parts;
+		END IF;
 		RETURN true;
 	END
 	$$;

@@ -333,7 +333,7 @@ find_command(const char *name)
 int
 main(int argc, char **argv)
 {
-	Options		options = {.retry = 300, .batch = 5000, .max = 100, .poll = 1000, .interval = 200, .process = "",
+	static Options options = {.retry = 300, .batch = 5000, .max = 100, .poll = 1000, .interval = 200, .process = "",
 		.since = NO_POSITION, .until = NO_POSITION};
 	const Command *command;
 	int			letter;

@@ -50,21 +50,22 @@ set_up(Server *server)
 bool
 server_connect(Server *server, const Options *options, Outcome (*prepare) (Server *))
 {
+	bool		works = false;
+
 	*server = (Server) {.options = options, .prepare = prepare, .pause = FIRST_PAUSE};
 	if (!try_connect(server))
 	{
 		const char *error = PQerrorMessage(server->conn);
 
 		say("%.*s", trimmed(error), error);
-		return false;
 	}
-	server->schema = PQescapeIdentifier(server->conn, options->store, strlen(options->store));
-	if (server->schema == NULL)
-	{
+	else if ((server->schema = PQescapeIdentifier(server->conn, options->store, strlen(options->store))) == NULL)
 		say("the store's name is not UTF-8");
-		return false;
-	}
-	return set_up(server) == DONE;
+	else
+		works = set_up(server) == DONE;
+	if (!works)
+		server_close(server);
+	return works;
 }
 
 bool

@@ -184,18 +184,28 @@ queue_has_room(void)
 }
 
 static void
-notify_all(Waiting *last)
+notify_all(void)
 {
-	if (last->before != NULL)
-		notify_all(last->before);
-	Async_Notify(last->channel, last->payload);
+	Waiting    *first = NULL;
+
+	/* The earliest first; a transaction may have any number of them. */
+	while (waiting != NULL)
+	{
+		Waiting    *next = waiting;
+
+		waiting = next->before;
+		next->before = first;
+		first = next;
+	}
+	for (; first != NULL; first = first->before)
+		Async_Notify(first->channel, first->payload);
 }
 
 static void
 at_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_PRE_COMMIT && waiting != NULL && queue_has_room())
-		notify_all(waiting);
+		notify_all();
 	waiting = NULL;
 }
 

@@ -158,8 +158,8 @@ CREATE FUNCTION matrix.worker_fetch(store text, worker text, max integer DEFAULT
 			ids := NULL;
 			IF own.letters THEN
 				EXECUTE format('SELECT array_agg(d.stream_id) FROM (SELECT e.stream_id FROM %1$I.dead_letters l JOIN %1$I.events e ON e.stream_id = l.stream_id
-					WHERE l.worker = $1 AND l.redeliver AND $2 IS NOT NULL%2$s ORDER BY e.stream_id LIMIT $8) d', store, filter)
-					INTO ids USING worker, 0, wants.types, wants.rooms, wants.senders, own.part, wants.parts, max;
+					WHERE l.worker = $1 AND l.redeliver%2$s ORDER BY e.stream_id LIMIT $2) d', store, filter)
+					INTO ids USING worker, max, wants.types, wants.rooms, wants.senders, own.part, wants.parts;
 			END IF;
 			IF ids IS NOT NULL THEN
 				last := own.fetched;
@@ -238,6 +238,17 @@ CREATE FUNCTION matrix.bury(store text, worker text, stream_id bigint, failures 
 	$$;
 COMMENT ON FUNCTION matrix.bury(text, text, bigint, integer, text) IS 'Puts an event among a worker''s dead letters. Behind matrix.worker_fail.';
 
+-- The part that process $2 of worker $1 has.
+CREATE FUNCTION matrix.held_part_query(store text) RETURNS text
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT format($sql$
+			SELECT p.*, s.lease_ms, s.parts, s.max_failures, EXISTS (SELECT FROM %1$I.dead_letters d WHERE d.worker = $1 AND d.delivered) AS letters
+			FROM %1$I.worker_parts p JOIN %1$I.worker_state s ON s.worker = p.worker WHERE p.worker = $1 AND p.process = $2 FOR UPDATE OF p
+		$sql$, store)
+	$$;
+COMMENT ON FUNCTION matrix.held_part_query(text) IS 'The query for the part that a process of a worker has, and locks it. Behind matrix.worker_ack and matrix.worker_fail.';
+
 CREATE FUNCTION matrix.worker_ack(store text, worker text, stream_id bigint, process text DEFAULT '') RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -247,10 +258,7 @@ CREATE FUNCTION matrix.worker_ack(store text, worker text, stream_id bigint, pro
 		IF to_regclass(format('%I.worker_state', store)) IS NULL THEN
 			PERFORM matrix.check_store(store);
 		END IF;
-		EXECUTE format($sql$
-			SELECT p.*, s.lease_ms, s.parts, EXISTS (SELECT FROM %1$I.dead_letters d WHERE d.worker = $1 AND d.delivered) AS letters
-			FROM %1$I.worker_parts p JOIN %1$I.worker_state s ON s.worker = p.worker WHERE p.worker = $1 AND p.process = $2 FOR UPDATE OF p
-		$sql$, store) INTO own USING worker, process;
+		EXECUTE matrix.held_part_query(store) INTO own USING worker, process;
 		IF own.part IS NULL THEN
 			PERFORM matrix.check_worker(store, worker);
 			RETURN false;
@@ -282,13 +290,11 @@ CREATE FUNCTION matrix.worker_fail(store text, worker text, stream_id bigint, er
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 	DECLARE
-		wants record;
 		own record;
 		failed int;
 	BEGIN
 		PERFORM matrix.check_worker(store, worker);
-		EXECUTE format('SELECT s.* FROM %I.worker_state s WHERE s.worker = $1', store) INTO wants USING worker;
-		EXECUTE format('SELECT p.* FROM %I.worker_parts p WHERE p.worker = $1 AND p.process = $2 FOR UPDATE', store) INTO own USING worker, process;
+		EXECUTE matrix.held_part_query(store) INTO own USING worker, process;
 		IF own.part IS NULL THEN
 			RETURN false;
 		END IF;
@@ -299,7 +305,7 @@ CREATE FUNCTION matrix.worker_fail(store text, worker text, stream_id bigint, er
 		-- What came before it is done.
 		PERFORM matrix.worker_ack(store, worker, stream_id - 1, process);
 		failed := CASE WHEN own.failing = stream_id THEN own.failures ELSE 0 END + 1;
-		IF failed >= wants.max_failures THEN
+		IF failed >= own.max_failures THEN
 			PERFORM matrix.bury(store, worker, stream_id, failed, error);
 			RETURN matrix.worker_ack(store, worker, stream_id, process);
 		END IF;

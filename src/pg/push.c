@@ -57,9 +57,15 @@ put_name(StringInfo entry, const char *key, const char *name)
 	put_member(entry, key, mx_string_from(name));
 }
 
-static void
-start_entry(StringInfo entry, const FoldEvent *event, mx_string user_id)
+/* False: the channel's payload is full; only that there is more is noted. */
+static bool
+start_entry(Push *push, Channel channel, StringInfo entry, const FoldEvent *event, mx_string user_id)
 {
+	Payload    *payload = &push->payloads[channel];
+
+	payload->last = Max(payload->last, event->stream_id);
+	if (payload->more)
+		return false;
 	resetStringInfo(entry);
 	put_key(entry, "stream_id");
 	appendStringInfo(entry, INT64_FORMAT, event->stream_id);
@@ -67,6 +73,7 @@ start_entry(StringInfo entry, const FoldEvent *event, mx_string user_id)
 	put_member(entry, "room_id", event->room_id);
 	put_member(entry, "user_id", user_id);
 	put_member(entry, "event_id", event->event_id);
+	return true;
 }
 
 /*
@@ -74,11 +81,10 @@ start_entry(StringInfo entry, const FoldEvent *event, mx_string user_id)
  * is left out too: entries stand in the order of the stream, without gaps.
  */
 static void
-add_entry(Push *push, Channel channel, const char *entry, int length, int64 stream_id)
+add_entry(Push *push, Channel channel, const char *entry, int length)
 {
 	Payload    *payload = &push->payloads[channel];
 
-	payload->last = Max(payload->last, stream_id);
 	/* {"store":S,"events":[E,E],"last":N,"more":false} */
 	if (payload->more || payload->entries.len + length + strlen(push->store_json) + 70 > MAX_PAYLOAD)
 	{
@@ -91,10 +97,10 @@ add_entry(Push *push, Channel channel, const char *entry, int length, int64 stre
 }
 
 static void
-end_entry(Push *push, Channel channel, StringInfo entry, int64 stream_id)
+end_entry(Push *push, Channel channel, StringInfo entry)
 {
 	appendStringInfoChar(entry, '}');
-	add_entry(push, channel, entry->data, entry->len, stream_id);
+	add_entry(push, channel, entry->data, entry->len);
 }
 
 static int
@@ -118,9 +124,8 @@ push_fold(Fold *fold, Push *push)
 	{
 		const FoldEvent *event = fold->events[i];
 
-		if (event->change != MX_MEMBER_NONE)
+		if (event->change != MX_MEMBER_NONE && start_entry(push, CHANNEL_MEMBER, &entry, event, event->state_key))
 		{
-			start_entry(&entry, event, event->state_key);
 			put_key(&entry, "prev");
 			if (event->is_first)
 				appendStringInfoString(&entry, "null");
@@ -128,13 +133,12 @@ push_fold(Fold *fold, Push *push)
 				escape_json(&entry, mx_membership_name(event->before));
 			put_name(&entry, "membership", mx_membership_name(event->after));
 			put_name(&entry, "kind", mx_member_change_name(event->change));
-			end_entry(push, CHANNEL_MEMBER, &entry, event->stream_id);
+			end_entry(push, CHANNEL_MEMBER, &entry);
 		}
-		if (event->is_news)
+		if (event->is_news && start_entry(push, CHANNEL_PRESENCE, &entry, event, event->sender))
 		{
-			start_entry(&entry, event, event->sender);
 			put_name(&entry, "presence", mx_presence_name(event->presence == MX_PRESENCE_HIDDEN ? MX_PRESENCE_OFFLINE : event->presence));
-			end_entry(push, CHANNEL_PRESENCE, &entry, event->stream_id);
+			end_entry(push, CHANNEL_PRESENCE, &entry);
 		}
 	}
 	list_sort(fold->call_news, by_position);
@@ -142,13 +146,14 @@ push_fold(Fold *fold, Push *push)
 	{
 		const CallNews *news = lfirst(cell);
 
-		start_entry(&entry, news->event, news->caller.text != NULL ? news->caller : news->event->sender);
+		if (!start_entry(push, CHANNEL_CALL, &entry, news->event, news->caller.text != NULL ? news->caller : news->event->sender))
+			continue;
 		put_member(&entry, "call_id", news->call_id);
 		put_name(&entry, "state", mx_call_state_name(news->state));
 		if (news->end != MX_END_NONE)
 			put_name(&entry, "reason", mx_call_end_name(news->end));
 		put_member(&entry, "by", news->event->sender);
-		end_entry(push, CHANNEL_CALL, &entry, news->event->stream_id);
+		end_entry(push, CHANNEL_CALL, &entry);
 	}
 }
 
@@ -315,11 +320,12 @@ push_calls(PG_FUNCTION_ARGS)
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &entries, NULL, &count);
 	if (start_push(&push, store) && count > 0)
 	{
+		push.payloads[CHANNEL_CALL].last = PG_GETARG_INT64(2);
 		for (int i = 0; i < count; i++)
 		{
 			char	   *entry = TextDatumGetCString(entries[i]);
 
-			add_entry(&push, CHANNEL_CALL, entry, strlen(entry), PG_GETARG_INT64(2));
+			add_entry(&push, CHANNEL_CALL, entry, strlen(entry));
 		}
 		end_push(&push);
 	}

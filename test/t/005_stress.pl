@@ -3,8 +3,11 @@
 # and writers of single statements never deadlock.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Sessions;
 use Test::More;
 use Time::HiRes qw(usleep);
 
@@ -67,31 +70,24 @@ $node->safe_psql('postgres', q{
 	END $$;
 });
 
-sub begin
-{
-	my ($statement) = @_;
-	my ($out, $err) = ('', '');
-	return {err => \$err, run => IPC::Run::start(['psql', '-Xqd', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=1', '-c', $statement], '>', \$out, '2>', \$err)};
-}
-sub finish { my ($session) = @_; $session->{run}->finish; return ${ $session->{err} } }
 sub verified { is($node->safe_psql('postgres', q{SELECT * FROM matrix.verify('chat')}), '', $_[0]) }
 sub count_events { return $node->safe_psql('postgres', 'SELECT count(*) FROM chat.events') }
 
-my @sessions = map { begin('CALL single_statements(120)') } 1 .. 4;
+my @sessions = map { begin($node, 'CALL single_statements(120)') } 1 .. 4;
 is(join('', map { finish($_) } @sessions), '', 'writers of single statements, and none fails');
 cmp_ok(count_events(), '>', 1500, 'they wrote');
 verified('verify after single statements');
 
-@sessions = ((map { begin('CALL transactions(80)') } 1 .. 4), begin('CALL deletions(30)'));
-push @sessions, begin(q{DO $$ BEGIN FOR i IN 1 .. 20 LOOP PERFORM matrix.presence_tick('chat', matrix.now_ms() + 400000), matrix.call_tick('chat'); COMMIT; END LOOP; END $$});
-my $victim = begin('CALL transactions(100000)');
+@sessions = ((map { begin($node, 'CALL transactions(80)') } 1 .. 4), begin($node, 'CALL deletions(30)'));
+push @sessions, begin($node, q{DO $$ BEGIN FOR i IN 1 .. 20 LOOP PERFORM matrix.presence_tick('chat', matrix.now_ms() + 400000), matrix.call_tick('chat'); COMMIT; END LOOP; END $$});
+my $victim = begin($node, 'CALL transactions(100000)');
 $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL transactions(100000)%' AND state = 'active'});
 $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL transactions(100000)%'});
 like(finish($victim), qr/terminating connection/, 'one is killed');
 is(join('', grep { !/deadlock/ } map { finish($_) } @sessions), '', 'transactions with savepoints, deletions and ticks');
 verified('verify after transactions');
 
-@sessions = map { begin('CALL transactions(100000)') } 1 .. 3;
+@sessions = map { begin($node, 'CALL transactions(100000)') } 1 .. 3;
 my $before = count_events();
 $node->poll_query_until('postgres', "SELECT count(*) > $before + 100 FROM chat.events") or die 'no progress';
 $node->stop('immediate');

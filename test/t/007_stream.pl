@@ -2,8 +2,11 @@
 # readers that are killed, not over a crash, a restore into another cluster, or on a standby.  A naive reader in the same run does skip some.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Sessions;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('stream');
@@ -81,18 +84,11 @@ $node->safe_psql('postgres', q{
 	SELECT matrix.worker_open('chat', 'once'), matrix.worker_open('chat', 'apart', lease_ms => 200), matrix.worker_open('chat', 'many', parts => 5, lease_ms => 200);
 });
 
-sub begin
-{
-	my ($statement) = @_;
-	my ($out, $err) = ('', '');
-	return {err => \$err, run => IPC::Run::start(['psql', '-Xqd', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=1', '-c', $statement], '>', \$out, '2>', \$err)};
-}
-sub finish { my ($session) = @_; $session->{run}->finish; return ${ $session->{err} } }
 sub value { return $node->safe_psql('postgres', $_[0]) }
 
-my @readers = (begin('CALL read_naively()'), begin('CALL read_changes()'),
-	begin(q{CALL work('once', 'a', false)}), begin(q{CALL work('apart', 'a', true)}), map { begin("CALL work('many', 'p$_', false)") } 1 .. 3);
-my @writers = map { begin('CALL write_events(150)') } 1 .. 8;
+my @readers = (begin($node, 'CALL read_naively()'), begin($node, 'CALL read_changes()'),
+	begin($node, q{CALL work('once', 'a', false)}), begin($node, q{CALL work('apart', 'a', true)}), map { begin($node, "CALL work('many', 'p$_', false)") } 1 .. 3);
+my @writers = map { begin($node, 'CALL write_events(150)') } 1 .. 8;
 # Some are prepared, and committed by another session later.
 for my $i (1 .. 10)
 {
@@ -101,9 +97,9 @@ for my $i (1 .. 10)
 	if ($i % 3 == 0)
 	{
 		value(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL work(''once''%' OR query LIKE 'CALL work(''many'', ''p1''%' OR query LIKE 'CALL work(''apart''%'});
-		push @readers, begin(q{CALL work('once', 'a', false)}), begin(q{CALL work('apart', 'a', true)}), begin(q{CALL work('many', 'p1', false)});
+		push @readers, begin($node, q{CALL work('once', 'a', false)}), begin($node, q{CALL work('apart', 'a', true)}), begin($node, q{CALL work('many', 'p1', false)});
 		value(q{SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE query LIKE 'CALL write_events%' LIMIT 1) v});
-		push @writers, begin('CALL write_events(50)');
+		push @writers, begin($node, 'CALL write_events(50)');
 	}
 	value($i % 4 == 0 ? "ROLLBACK PREPARED 'p$i'" : "COMMIT PREPARED 'p$i'");
 }
@@ -159,7 +155,7 @@ sub read_on
 }
 for my $crash (1 .. 3)
 {
-	my @sessions = map { begin('CALL write_events(100000)') } 1 .. 3;
+	my @sessions = map { begin($node, 'CALL write_events(100000)') } 1 .. 3;
 	my $goal = $last + 300;
 	read_on() while $last < $goal;
 	$node->stop('immediate');

@@ -5,6 +5,9 @@
 # greatest.  Writes benchmarks.md's table and benchmarks.svg.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Bench;
 use Time::HiRes qw(time);
 
 my ($work, $docs) = @ARGV;
@@ -12,18 +15,7 @@ my $rounds = $ENV{BENCH_ROUNDS} // 9;
 my $many = $ENV{BENCH_MANY} // 1_000_000;
 chdir $work or die;
 
-sub run { system(@_) == 0 or die "failed: @_\n" }
-sub sql { run('psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', map { ('-c', $_) } @_) }
 sub value { my $out = qx(psql -XqAt -c "$_[0]"); chomp $out; return $out }
-
-# The seconds of one statement, without the start of psql.
-sub timed
-{
-	my ($statement) = @_;
-	my $out = qx(psql -XqAt -v ON_ERROR_STOP=1 -c '\\timing on' -c "$statement");
-	my ($ms) = $out =~ /Time: ([0-9.]+) ms/ or die "no time: $out";
-	return $ms / 1000;
-}
 
 my $into_plain = 'INSERT INTO bench.plain VALUES (' . join(', ', map { "\$$_" } 1 .. 17) . ')';
 my $into_store = 'INSERT INTO chat.events (raw) VALUES ($1)';
@@ -105,8 +97,6 @@ my @works = (
 );
 if (my $only = $ENV{BENCH_ONLY}) { @works = grep { $_->[0] =~ /$only/ } @works }
 
-sub median { my @s = sort { $a <=> $b } @_; return @s % 2 ? $s[@s / 2] : ($s[@s / 2 - 1] + $s[@s / 2]) / 2 }
-
 my $events = value('SELECT count(*) FROM bench.events');
 my $few = qx(wc -l < raw-few.tsv); chomp $few;
 my @results;
@@ -164,13 +154,7 @@ my ($updated, $hot, $size) = split /\|/, value(q{
 $table .= sprintf "\nPresence events of 1000 users, without vacuum: of %d updates of their rows in this run %.0f %% were HOT; after 4000 single ones the table had %s.\n",
 	$updated, 100 * $hot / ($updated || 1), $size;
 
-open my $in, '<', "$docs/benchmarks.md" or die "benchmarks.md: $!";
-my $page = do { local $/; <$in> };
-close $in;
-$page =~ s/(<!-- figures -->\n).*?(<!-- end -->)/$1$table$2/s or die "benchmarks.md has no marks\n";
-open my $out, '>', "$docs/benchmarks.md" or die;
-print $out $page;
-close $out;
+write_page($docs, 'figures', 'end', $table);
 
 # ---- the plot: a row a work, a dot a round, a line the budget ----
 
@@ -200,7 +184,7 @@ for (@results)
 	$y += $height;
 }
 $svg .= sprintf qq(<text x="%d" y="%d" text-anchor="middle">time: lower is better; rate: higher is better</text>\n</svg>\n), $left + $width / 2, $bottom + 36;
-open $out, '>', "$docs/benchmarks.svg" or die;
+open my $out, '>', "$docs/benchmarks.svg" or die;
 print $out $svg;
 close $out;
 print $table;

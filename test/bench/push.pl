@@ -3,15 +3,15 @@
 use strict;
 use warnings;
 use DBI;
+use FindBin;
+use lib $FindBin::RealBin;
+use Bench;
 use IO::Handle;
 use IO::Select;
 use Time::HiRes qw(time);
 
 my ($docs) = @ARGV;
 my $rounds = $ENV{BENCH_ROUNDS} // 3;
-
-sub sql { system('psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', map { ('-c', $_) } @_) == 0 or die "failed: @_\n" }
-sub median { my @s = sort { $a <=> $b } @_; return @s % 2 ? $s[@s / 2] : ($s[@s / 2 - 1] + $s[@s / 2]) / 2 }
 
 sql(q{CREATE EXTENSION matrix_events}, q{SELECT matrix.create_store('chat', 'x'), matrix.create_store('rows', 'x'), matrix.create_store('read', 'x')},
 	# What people write: a notification for each row.
@@ -92,14 +92,6 @@ $table .= sprintf "\nFrom the commit of a member event to the worker that has fe
 
 # Reading the stream, and loading a file.
 sql(q{COPY read.events (raw) FROM PROGRAM 'cat } . `pwd` =~ s/\n//r . q{/raw.tsv'});
-sub timed
-{
-	my ($statement, $warm) = @_;
-	# In a session that has done it before, as a worker's has.
-	my $out = qx(psql -XqAt -v ON_ERROR_STOP=1 -o /dev/null -c "$warm" -c '\\timing on' -c "$statement");
-	my ($ms) = $out =~ /Time: ([0-9.]+) ms/ or die "no time: $out";
-	return $ms;
-}
 sub command { my $from = time; system($_[0]) == 0 or die "failed: $_[0]\n"; return time - $from }
 my @pairs = (
 	map({ my $max = $_; ["`worker_fetch` of $max events", 'SELECT of the same rows', 'rate',
@@ -127,10 +119,4 @@ for (@pairs)
 	$table .= $line;
 }
 
-open my $in, '<', "$docs/benchmarks.md" or die "benchmarks.md: $!";
-my $page = do { local $/; <$in> };
-close $in;
-$page =~ s/(<!-- push -->\n).*?(<!-- end of push -->)/$1$table$2/s or die "benchmarks.md has no marks\n";
-open my $out, '>', "$docs/benchmarks.md" or die;
-print $out $page;
-close $out;
+write_page($docs, 'push', 'end of push', $table);

@@ -53,8 +53,8 @@ typedef struct StoreSettings
 	PushMode	push;
 } StoreSettings;
 
-/* How many statements the derivations keep; see derive.h. */
-#define KEPT_PLANS	24
+/* How many statements a store keeps; see derive.h. */
+#define KEPT_PLANS	48
 
 /* What a backend knows of a store, by its events table; see store.c. */
 typedef struct Store

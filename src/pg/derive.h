@@ -103,10 +103,13 @@ extern void end_push(Push *push);
 	"e.stream_id, e.event_id, e.type, e.room_id, e.sender, e.state_key, " \
 	"LEAST(e.origin_server_ts, e.received_ts), e.content"
 /* Which events count; sql/25_derive.sql has the same words. */
-#define COUNTS_SQL \
-	"e.stream_id > 0 AND e.outlier IS NOT TRUE AND e.rejected IS NOT TRUE AND e.soft_failed IS NOT TRUE"
+#define COUNTS_SQL "e.stream_id > 0 AND " SHOWN_SQL
 
-/* The statements that the derivations run; see plans.c. */
+/* Which events are shown in a room, history among them. */
+#define SHOWN_SQL \
+	"e.outlier IS NOT TRUE AND e.rejected IS NOT TRUE AND e.soft_failed IS NOT TRUE"
+
+/* The statements that are kept; see plans.c. */
 typedef enum PlanId
 {
 	PLAN_STATE_LOOK,
@@ -129,6 +132,12 @@ typedef enum PlanId
 	PLAN_CALL_JOINED,
 	PLAN_QUEUE_PUSH,
 	PLAN_REFUSE,
+	/* Of reading.c, with the rights of the caller. */
+	PLAN_EVENT,
+	PLAN_TIMELINE_BACK,
+	PLAN_TIMELINE_ON,
+	PLAN_CONTEXT,
+	PLAN_STATE_AT,
 	PLANS
 } PlanId;
 
@@ -145,6 +154,8 @@ extern mx_string string_copy(Datum value, bool isnull);
 /* Runs a plan, mostly over arrays; rows are in SPI_tuptable. */
 StaticAssertDecl(PLANS <= KEPT_PLANS, "a store keeps every plan");
 extern uint64 run_plan(Store *store, PlanId id, Datum *values);
+/* The same for reading, with the rows going elsewhere. */
+extern void read_plan(Store *store, PlanId id, const Datum *values, const bool *nulls, DestReceiver *into);
 
 /* The columns of a set of rows, as arrays: parameters of a plan. */
 typedef struct Columns

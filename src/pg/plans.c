@@ -157,6 +157,33 @@ static const struct
 		"INSERT INTO %1$s.push_queue (channel, events, last, more) VALUES ($1, $2, $3, $4)",
 		4, {TEXTOID, TEXTOID, INT8OID, BOOLOID}
 	},
+	[PLAN_EVENT] = {
+		"SELECT e.* FROM %1$s.events e WHERE e.event_id = $1",
+		1, {TEXTOID}
+	},
+	[PLAN_TIMELINE_BACK] = {
+		"SELECT e.* FROM %1$s.events e WHERE e.room_id = $1 AND e.stream_id > $2 AND e.stream_id < $3 AND " SHOWN_SQL
+		" ORDER BY e.stream_id DESC LIMIT $4",
+		4, {TEXTOID, INT8OID, INT8OID, INT4OID}
+	},
+	[PLAN_TIMELINE_ON] = {
+		"SELECT e.* FROM %1$s.events e WHERE e.room_id = $1 AND e.stream_id > $2 AND e.stream_id < $3 AND " SHOWN_SQL
+		" ORDER BY e.stream_id LIMIT $4",
+		4, {TEXTOID, INT8OID, INT8OID, INT4OID}
+	},
+	[PLAN_CONTEXT] = {
+		"SELECT c.* FROM %1$s.events t, LATERAL ("
+		"(SELECT e.* FROM %1$s.events e WHERE e.room_id = t.room_id AND e.stream_id < t.stream_id AND " SHOWN_SQL
+		" ORDER BY e.stream_id DESC LIMIT $2 - $2 / 2) UNION ALL SELECT t.* UNION ALL "
+		"(SELECT e.* FROM %1$s.events e WHERE e.room_id = t.room_id AND e.stream_id > t.stream_id AND " SHOWN_SQL
+		" ORDER BY e.stream_id LIMIT $2 / 2)) c WHERE t.event_id = $1 ORDER BY c.stream_id",
+		2, {TEXTOID, INT4OID}
+	},
+	[PLAN_STATE_AT] = {
+		"SELECT e.* FROM matrix.state_positions($1, $2, $3) WITH ORDINALITY p(stream_id, n) "
+		"JOIN %1$s.events e ON e.stream_id = p.stream_id ORDER BY p.n DESC",
+		3, {REGCLASSOID, TEXTOID, INT8OID}
+	},
 	[PLAN_REFUSE] = {
 		"WITH refused AS (DELETE FROM %1$s.events e WHERE e.stream_id = $1[1] RETURNING e.*) "
 		"INSERT INTO %1$s.rejected (raw, violations) "
@@ -167,11 +194,9 @@ static const struct
 
 /* ---- running SQL ---- */
 
-uint64
-run_plan(Store *store, PlanId id, Datum *values)
+static SPIPlanPtr
+get_plan(Store *store, PlanId id)
 {
-	int			result;
-
 	if (store->plans[id] == NULL)
 	{
 		Oid			types[25];
@@ -185,10 +210,38 @@ run_plan(Store *store, PlanId id, Datum *values)
 			elog(ERROR, "could not prepare: %s", sql);
 		store->plans[id] = plan;
 	}
-	result = SPI_execute_plan(store->plans[id], values, NULL, false, 0);
+	return store->plans[id];
+}
+
+uint64
+run_plan(Store *store, PlanId id, Datum *values)
+{
+	int			result = SPI_execute_plan(get_plan(store, id), values, NULL, false, 0);
+
 	if (result < 0)
 		elog(ERROR, "could not run a statement of the store: %s", SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+void
+read_plan(Store *store, PlanId id, const Datum *values, const bool *nulls, DestReceiver *into)
+{
+	SPIExecuteOptions options = {.read_only = true, .dest = into};
+	int			result;
+
+	options.params = makeParamList(plans[id].parameters);
+	for (int i = 0; i < plans[id].parameters; i++)
+	{
+		ParamExternData *parameter = &options.params->params[i];
+
+		parameter->value = values[i];
+		parameter->isnull = nulls[i];
+		parameter->pflags = PARAM_FLAG_CONST;
+		parameter->ptype = plans[id].types[i];
+	}
+	result = SPI_execute_plan_extended(get_plan(store, id), &options);
+	if (result < 0)
+		elog(ERROR, "could not read the store: %s", SPI_result_code_string(result));
 }
 
 /* ---- parameters ---- */

@@ -1,0 +1,374 @@
+/*
+ * reading.c - reading rooms: one event, a timeline, what stands around an
+ * event, the state at a position
+ *
+ * Each function runs one kept plan with the rights of its caller, and all of
+ * them find rows by an index in the order in which they give them.  The SQL
+ * functions set the search path: names of operators are looked up in it.
+ */
+#include "derive.h"
+
+#include "access/nbtree.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "executor/tstoreReceiver.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+/* The events table of the store of this name, to be closed by the caller.  Errors: 42704. */
+static Relation
+open_store(text *name)
+{
+	Oid			schema = get_namespace_oid(text_to_cstring(name), true);
+	Oid			events = OidIsValid(schema) ? get_relname_relid("events", schema) : InvalidOid;
+	Relation	relation = OidIsValid(events) ? table_open(events, AccessShareLock) : NULL;
+
+	if (relation == NULL || !OidIsValid(relation->rd_rel->reloftype))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("store \"%s\" does not exist", text_to_cstring(name)),
+				 errhint("matrix.create_store makes one.")));
+	return relation;
+}
+
+/* Begin the result of a function that returns a set, of rows like those of a table, or of one bigint. */
+static ReturnSetInfo *
+start_set(FunctionCallInfo fcinfo, Relation like)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) || (result->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a function that returns a set is called where none is accepted")));
+	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	result->returnMode = SFRM_Materialize;
+	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+	if (like != NULL)
+		result->setDesc = CreateTupleDescCopy(RelationGetDescr(like));
+	else
+	{
+		result->setDesc = CreateTemplateTupleDesc(1);
+		TupleDescInitEntry(result->setDesc, 1, "stream_id", INT8OID, -1, 0);
+	}
+	MemoryContextSwitchTo(caller);
+	return result;
+}
+
+/* What a plan reads, as the result of a function that returns setof matrix.event. */
+static Datum
+return_events(FunctionCallInfo fcinfo, Relation events, PlanId id, const Datum *values, const bool *nulls)
+{
+	ReturnSetInfo *result = start_set(fcinfo, events);
+	DestReceiver *into = CreateDestReceiver(DestTuplestore);
+
+	SetTuplestoreDestReceiverParams(into, result->setResult, result->econtext->ecxt_per_query_memory, false, NULL, NULL);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	read_plan(get_store(events), id, values, nulls, into);
+	SPI_finish();
+	table_close(events, AccessShareLock);
+	return (Datum) 0;
+}
+
+static int
+positive(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_ARGISNULL(argument) ? INT_MAX : Max(PG_GETARG_INT32(argument), 0);
+}
+
+/*
+ * matrix.event(store text, event_id text) returns matrix.event: null when there
+ * is none.  Errors: 42704, 42501.
+ */
+PG_FUNCTION_INFO_V1(event);
+Datum
+event(PG_FUNCTION_ARGS)
+{
+	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
+	Datum		values[] = {PG_GETARG_DATUM(1)};
+	bool		nulls[] = {false};
+	Datum		found = (Datum) 0;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	read_plan(get_store(events), PLAN_EVENT, values, nulls, NULL);
+	if (SPI_processed > 0)
+		found = PointerGetDatum(SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc));
+	fcinfo->isnull = SPI_processed == 0;
+	SPI_finish();
+	table_close(events, AccessShareLock);
+	return found;
+}
+
+/*
+ * matrix.timeline(store text, room_id text, before bigint, max integer, after
+ * bigint) returns setof matrix.event: the room's events between two positions,
+ * both exclusive, in ascending order after a given one, else descending.
+ * Errors: 42704, 42501.
+ */
+PG_FUNCTION_INFO_V1(timeline);
+Datum
+timeline(PG_FUNCTION_ARGS)
+{
+	bool		nulls[] = {PG_ARGISNULL(1), false, false, false};
+	Datum		values[] = {
+		nulls[0] ? (Datum) 0 : PG_GETARG_DATUM(1),
+		Int64GetDatum(PG_ARGISNULL(4) ? PG_INT64_MIN : PG_GETARG_INT64(4)),
+		Int64GetDatum(PG_ARGISNULL(2) ? PG_INT64_MAX : PG_GETARG_INT64(2)),
+		Int32GetDatum(positive(fcinfo, 3))
+	};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the name of a store is required")));
+	return return_events(fcinfo, open_store(PG_GETARG_TEXT_PP(0)), PG_ARGISNULL(4) ? PLAN_TIMELINE_BACK : PLAN_TIMELINE_ON,
+						 values, nulls);
+}
+
+/*
+ * matrix.context(store text, event_id text, max integer) returns setof
+ * matrix.event: the event and at most max others of its room around it, in
+ * ascending order.  Errors: 42704, 42501.
+ */
+PG_FUNCTION_INFO_V1(context);
+Datum
+context(PG_FUNCTION_ARGS)
+{
+	Datum		values[] = {PG_GETARG_DATUM(1), Int32GetDatum(positive(fcinfo, 2))};
+	bool		nulls[] = {false, false};
+
+	return return_events(fcinfo, open_store(PG_GETARG_TEXT_PP(0)), PLAN_CONTEXT, values, nulls);
+}
+
+/*
+ * matrix.state_at(store text, room_id text, stream_id bigint) returns setof
+ * matrix.event: the state of the room at a position, by type and state key.
+ * Errors: 42704, 42501.
+ */
+PG_FUNCTION_INFO_V1(state_at);
+Datum
+state_at(PG_FUNCTION_ARGS)
+{
+	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
+	Datum		values[] = {ObjectIdGetDatum(RelationGetRelid(events)), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+	bool		nulls[] = {false, false, false};
+
+	return return_events(fcinfo, events, PLAN_STATE_AT, values, nulls);
+}
+
+/* ---- the state at a position ---- */
+
+/* So many events of one key are passed over before the index is asked for what is wanted. */
+#define MAX_STEPS	4
+#define CONDITIONS	4
+
+/* What the scan goes through, backwards; each lies in the one before it. */
+typedef enum Range
+{
+	RANGE_ROOM,					/* types below that of the key, or all */
+	RANGE_TYPE,					/* state keys of its type below it */
+	RANGE_KEY					/* the key's own events that count */
+} Range;
+
+typedef struct StateScan
+{
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	Range		range;
+	Datum		room_id;
+	Datum		type;			/* the key that was met last; 0: none yet */
+	Datum		state_key;
+	MemoryContext key_context;	/* of these two */
+	MemoryContext range_context;	/* of what the scan compares with */
+	int64		least;			/* the positions that count */
+	int64		greatest;
+} StateScan;
+
+static Datum
+slot_column(StateScan *state, EventColumn column)
+{
+	bool		isnull;
+
+	return slot_getattr(state->slot, column + 1, &isnull);
+}
+
+static bool
+is_shown(StateScan *state)
+{
+	static const EventColumn flags[] = {COLUMN_OUTLIER, COLUMN_REJECTED, COLUMN_SOFT_FAILED};
+
+	for (int i = 0; i < lengthof(flags); i++)
+	{
+		bool		isnull;
+		Datum		flag = slot_getattr(state->slot, flags[i] + 1, &isnull);
+
+		if (!isnull && DatumGetBool(flag))
+			return false;
+	}
+	return true;
+}
+
+static bool
+same_text(Datum a, Datum b)
+{
+	return DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, a, b));
+}
+
+static void
+text_key(ScanKey key, AttrNumber attribute, StrategyNumber strategy, RegProcedure procedure, Datum value)
+{
+	ScanKeyEntryInitialize(key, 0, attribute, strategy, InvalidOid, C_COLLATION_OID, procedure, value);
+}
+
+/*
+ * The last event of a range, in the slot.  The index is on room_id, type,
+ * state_key, stream_id; a scan has as many conditions each time, and those that
+ * a range does not need are always true.
+ */
+static bool
+seek(StateScan *state, Range range)
+{
+	ScanKeyData keys[CONDITIONS];
+	MemoryContext caller;
+	Datum		type;
+	Datum		state_key;
+	Datum		empty;
+
+	MemoryContextReset(state->range_context);
+	caller = MemoryContextSwitchTo(state->range_context);
+	empty = CStringGetTextDatum("");
+	type = state->type == (Datum) 0 ? empty : PointerGetDatum(DatumGetTextPCopy(state->type));
+	state_key = state->type == (Datum) 0 ? empty : PointerGetDatum(DatumGetTextPCopy(state->state_key));
+	MemoryContextSwitchTo(caller);
+
+	text_key(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, state->room_id);
+	if (range == RANGE_ROOM && state->type != (Datum) 0)
+		text_key(&keys[1], 2, BTLessStrategyNumber, F_TEXT_LT, type);
+	else if (range == RANGE_ROOM)
+		text_key(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE, type);
+	else
+		text_key(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, type);
+	if (range == RANGE_ROOM)
+		text_key(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TEXT_GE, empty);
+	else if (range == RANGE_TYPE)
+		text_key(&keys[2], 3, BTLessStrategyNumber, F_TEXT_LT, state_key);
+	else
+		text_key(&keys[2], 3, BTEqualStrategyNumber, F_TEXTEQ, state_key);
+	ScanKeyInit(&keys[3], 4, BTLessEqualStrategyNumber, F_INT8LE,
+				Int64GetDatum(range == RANGE_KEY ? state->greatest : PG_INT64_MAX));
+	state->range = range;
+	index_rescan(state->scan, keys, CONDITIONS, NULL, 0);
+	return index_getnext_slot(state->scan, BackwardScanDirection, state->slot);
+}
+
+/* Or else the last one of the range around it; false: the room has no more. */
+static bool
+or_before(StateScan *state, bool found)
+{
+	while (!found && state->range != RANGE_ROOM)
+		found = seek(state, state->range - 1);
+	return found;
+}
+
+static bool
+is_of_key(StateScan *state)
+{
+	return state->type != (Datum) 0 && same_text(slot_column(state, COLUMN_STATE_KEY), state->state_key) &&
+		same_text(slot_column(state, COLUMN_TYPE), state->type);
+}
+
+static void
+take_key(StateScan *state)
+{
+	MemoryContext caller;
+
+	MemoryContextReset(state->key_context);
+	caller = MemoryContextSwitchTo(state->key_context);
+	state->type = PointerGetDatum(DatumGetTextPCopy(slot_column(state, COLUMN_TYPE)));
+	state->state_key = PointerGetDatum(DatumGetTextPCopy(slot_column(state, COLUMN_STATE_KEY)));
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Of every key of the room the last event up to the position, into positions;
+ * the last key comes first.
+ */
+static void
+scan_state(StateScan *state, Tuplestorestate *positions, TupleDesc descriptor)
+{
+	bool		answered = false;
+	int			steps = 0;
+	bool		nulls[] = {false};
+
+	for (bool more = seek(state, RANGE_ROOM); more;)
+	{
+		int64		position = DatumGetInt64(slot_column(state, COLUMN_STREAM_ID));
+
+		CHECK_FOR_INTERRUPTS();
+		if (!is_of_key(state))
+		{
+			take_key(state);
+			answered = false;
+			steps = 0;
+		}
+		if (!answered && position <= state->greatest && (position < state->least || is_shown(state)))
+		{
+			Datum		values[] = {Int64GetDatum(position)};
+
+			answered = true;
+			if (position >= state->least)
+				tuplestore_putvalues(positions, descriptor, values, nulls);
+		}
+		if (++steps < MAX_STEPS || (!answered && position <= state->greatest))
+			more = or_before(state, index_getnext_slot(state->scan, BackwardScanDirection, state->slot));
+		else
+			more = or_before(state, seek(state, answered ? RANGE_TYPE : RANGE_KEY));
+	}
+}
+
+/*
+ * matrix.state_positions(events regclass, room_id text, stream_id bigint)
+ * returns setof bigint: the positions of the events that are the room's state at
+ * a position, the last key first.  History counts only below position 0, as it
+ * changes no state.  Costs by the number of keys, not of events.  Errors: 42501
+ * without SELECT on the table, 55000 without its index events_state.
+ */
+PG_FUNCTION_INFO_V1(state_positions);
+Datum
+state_positions(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = start_set(fcinfo, NULL);
+	Relation	events = table_open(PG_GETARG_OID(0), AccessShareLock);
+	Oid			index_oid = get_relname_relid("events_state", RelationGetNamespace(events));
+	Relation	index;
+	StateScan	state = {.room_id = PG_GETARG_DATUM(1), .greatest = PG_GETARG_INT64(2)};
+
+	if (pg_class_aclcheck(RelationGetRelid(events), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(events));
+	(void) get_store(events);
+	if (!OidIsValid(index_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the store has no index events_state"),
+				 errhint("matrix.create_store makes one on (room_id, type, state_key, stream_id) WHERE state_key IS NOT NULL.")));
+	state.least = state.greatest >= 0 ? 1 : PG_INT64_MIN;
+	state.key_context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events state", ALLOCSET_SMALL_SIZES);
+	state.range_context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events state", ALLOCSET_SMALL_SIZES);
+	state.slot = table_slot_create(events, NULL);
+	index = index_open(index_oid, AccessShareLock);
+	state.scan = begin_index_scan(events, index, GetActiveSnapshot(), CONDITIONS);
+	scan_state(&state, result->setResult, result->setDesc);
+	index_endscan(state.scan);
+	index_close(index, AccessShareLock);
+	ExecDropSingleTupleTableSlot(state.slot);
+	table_close(events, AccessShareLock);
+	return (Datum) 0;
+}

@@ -10,6 +10,7 @@
 #define BOB		"@bob:one"
 #define KEVIN	"@kevin:one"
 #define EVE		"@eve:two"
+#define NOBODY	""				/* not known */
 
 /* A redaction by Eve of an event of Bob, who is of another server. */
 typedef struct attempt
@@ -29,7 +30,9 @@ typedef struct attempt
 static mx_string
 string(const char *text, const char *otherwise)
 {
-	return mx_string_from(text != NULL ? text : otherwise);
+	mx_string	result = mx_string_from(text != NULL ? text : otherwise);
+
+	return result.length == 0 ? (mx_string) {NULL, 0} : result;
 }
 
 static bool
@@ -103,7 +106,7 @@ test_levels(void)
 
 	REACHES(0, 9, "\"50\"");
 	REACHES(0, 9, "\" \\t\\n\\r+00050 \"");
-	REACHES(0, 9, "\"99999999999999999999999999\"");
+	REACHES(0, 9, "\"100000000000000000000000000\"");
 	REACHES(0, 9, "50.0");
 	REACHES(0, 9, "50.9");
 	REACHES(0, 9, "1e300");
@@ -188,6 +191,7 @@ test_domains(void)
 	NO(0, 12, .sender = "@a:one:8448", .target_sender = "@b:two:8448");
 	NO(0, 12, .sender = "@a:one:8448", .target_sender = "@b:one");
 	NO(0, 12, .sender = "@a:ONE", .target_sender = "@b:one");
+	NO(0, 12, .sender = "@a:one", .target_sender = "@b:onf");
 	NO(0, 12, .sender = "@a", .target_sender = "@b");
 	NO(0, 12, .sender = "@a", .target_sender = "@a");
 	/* In versions 1 and 2 the ids decide, whoever sent, where both have a domain. */
@@ -200,6 +204,10 @@ test_domains(void)
 	YES(0, 12, .sender = KEVIN, .event_id = "$a", .target_id = "$b:two");
 	YES(0, 12, .sender = KEVIN, .event_id = "$a:two", .target_id = "$b");
 	NO(0, 12, .event_id = "$a:one", .target_id = "$b");
+	/* Who is not known is nobody. */
+	NO(0, 12, .sender = NOBODY, .target_sender = NOBODY);
+	NO(0, 12, .sender = NOBODY, .target_sender = NOBODY, .same_sender = true);
+	NO(0, 12, .sender = NOBODY, .create_sender = NULL);
 	/* The setting goes before them. */
 	NO(1, 2, .event_id = "$a:one", .target_id = "$b:one", .same_sender = true);
 	YES(1, 2, .sender = BOB, .event_id = "$a:one", .target_id = "$b:two", .same_sender = true);

@@ -3,6 +3,7 @@
  */
 #include "core/canonical.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,18 +83,90 @@ expressible(const mx_value *number)
 	return mx_is_integral(number) && fabs(mx_number(number)) <= (double) MX_MAX_INTEGER;
 }
 
-static int
-number_text(const mx_value *number, char *buffer, size_t size)
+/*
+ * The shortest decimal that reads back as the double, the nearest one if there
+ * are several: d[.ddd]e+xx, as printf writes it.
+ */
+static void
+shortest(double number, char *buffer, size_t size)
 {
+	/* 15 digits hold whatever has no more, but where doubles get short of digits. */
+	int			precision = fabs(number) < DBL_MIN ? 0 : DBL_DIG - 1;
+	char	   *e;
+	char	   *last;
+
+	for (;; precision++)
+	{
+		snprintf(buffer, size, "%.*e", precision, number);
+		e = strchr(buffer, 'e');
+		if (strtod(buffer, NULL) == number)
+			break;
+		/* Doubles lie closer below a power of 2 than above it: there the next decimal can fit. */
+		if (e[-1] < '9')
+		{
+			e[-1]++;
+			if (strtod(buffer, NULL) == number)
+				break;
+		}
+	}
+	last = e - 1;
+	while (precision > 0 && *last == '0')
+		last--;
+	if (*last != '.')
+		last++;
+	memmove(last, e, strlen(e) + 1);
+}
+
+/* As Python's repr of a float, which is how servers in Python wrote fractions. */
+static int
+double_text(double number, char *buffer, size_t size)
+{
+	char		scientific[32];
+	char	   *digits = scientific;
+	char	   *e;
+	char		sign[2] = {0, 0};
+	int			exponent;
+	int			count;
+
+	shortest(number, scientific, sizeof(scientific));
+	if (*digits == '-')
+		sign[0] = *digits++;
+	e = strchr(digits, 'e');
+	exponent = atoi(e + 1);
+	if (exponent < -4 || exponent >= 16)
+		return snprintf(buffer, size, "%s", scientific);
+	/* ddddd, then the point in its place. */
+	*e = '\0';
+	count = (int) (e - digits);
+	if (count > 1)
+		memmove(digits + 1, digits + 2, (size_t) --count);
+	if (exponent < 0)
+		return snprintf(buffer, size, "%s0.%.*s%s", sign, -exponent - 1, "000", digits);
+	if (count <= exponent)
+		return snprintf(buffer, size, "%s%s%.*s.0", sign, digits, exponent + 1 - count, "000000000000000");
+	return snprintf(buffer, size, "%s%.*s.%s", sign, exponent + 1, digits,
+					count == exponent + 1 ? "0" : digits + exponent + 1);
+}
+
+static int
+number_text(const mx_value *number, bool lenient, char *buffer, size_t size)
+{
+	bool		whole = true;
+
 	if (number->kind == MX_INTEGER)
 		return snprintf(buffer, size, "%lld", (long long) number->u.integer);
-	if (expressible(number))
+	if (!lenient && expressible(number))
 		return snprintf(buffer, size, "%lld", (long long) mx_number(number));
+	for (uint32_t i = 0; i < number->length; i++)
+		if (strchr(".eE", number->u.text[i]) != NULL)
+			whole = false;
+	if (lenient && !whole)
+		return double_text(mx_number(number), buffer, size);
 	return snprintf(buffer, size, "%.*s", (int) number->length, number->u.text);
 }
 
-size_t
-mx_canonical_size(const mx_value *value)
+static size_t
+size_of(const mx_value *value, bool lenient)
 {
 	char		buffer[512];
 	size_t		size = 2;
@@ -106,7 +179,7 @@ mx_canonical_size(const mx_value *value)
 			return value->u.boolean ? 4 : 5;
 		case MX_INTEGER:
 		case MX_NUMBER:
-			return (size_t) number_text(value, buffer, sizeof(buffer));
+			return (size_t) number_text(value, lenient, buffer, sizeof(buffer));
 		case MX_STRING:
 			return string_size(value->u.text, value->length);
 		default:
@@ -116,7 +189,7 @@ mx_canonical_size(const mx_value *value)
 			{
 				if (value->kind == MX_OBJECT)
 					size += string_size(child->key, child->key_length) + 1;
-				size += mx_canonical_size(child);
+				size += size_of(child, lenient);
 			}
 			return size;
 	}
@@ -135,7 +208,7 @@ compare_keys(const void *a, const void *b)
 }
 
 static char *
-write_value(mx_arena *arena, const mx_value *value, char *to)
+write_value(mx_arena *arena, const mx_value *value, bool lenient, char *to)
 {
 	char		buffer[512];
 	size_t		length;
@@ -153,7 +226,7 @@ write_value(mx_arena *arena, const mx_value *value, char *to)
 			return to + length;
 		case MX_INTEGER:
 		case MX_NUMBER:
-			length = (size_t) number_text(value, buffer, sizeof(buffer));
+			length = (size_t) number_text(value, lenient, buffer, sizeof(buffer));
 			memcpy(to, buffer, length);
 			return to + length;
 		case MX_STRING:
@@ -162,7 +235,7 @@ write_value(mx_arena *arena, const mx_value *value, char *to)
 			*to++ = '[';
 			for (const mx_value *child = value->u.children; child != NULL; child = child->next)
 			{
-				to = write_value(arena, child, to);
+				to = write_value(arena, child, lenient, to);
 				if (child->next != NULL)
 					*to++ = ',';
 			}
@@ -180,17 +253,45 @@ write_value(mx_arena *arena, const mx_value *value, char *to)
 					*to++ = ',';
 				to = write_string(to, sorted[i]->key, sorted[i]->key_length);
 				*to++ = ':';
-				to = write_value(arena, sorted[i], to);
+				to = write_value(arena, sorted[i], lenient, to);
 			}
 			*to++ = '}';
 			return to;
 	}
 }
 
+size_t
+mx_canonical_size(const mx_value *value)
+{
+	return size_of(value, false);
+}
+
 void
 mx_canonical_write(mx_arena *arena, const mx_value *value, char *to)
 {
-	write_value(arena, value, to);
+	write_value(arena, value, false, to);
+}
+
+static mx_string
+written(mx_arena *arena, const mx_value *value, bool lenient)
+{
+	size_t		size = size_of(value, lenient);
+	char	   *text = mx_alloc(arena, size);
+
+	write_value(arena, value, lenient, text);
+	return (mx_string) {text, size};
+}
+
+mx_string
+mx_canonical(mx_arena *arena, const mx_value *value)
+{
+	return written(arena, value, false);
+}
+
+mx_string
+mx_canonical_lenient(mx_arena *arena, const mx_value *value)
+{
+	return written(arena, value, true);
 }
 
 static void

@@ -282,6 +282,33 @@ mx_member(const mx_value *object, const char *key)
 }
 
 bool
+mx_key_is(const mx_value *member, const char *key)
+{
+	return member->key_length == strlen(key) && memcmp(member->key, key, member->key_length) == 0;
+}
+
+mx_value *
+mx_select(mx_arena *arena, const mx_value *object, bool (*wanted) (const mx_value *, const void *), const void *context)
+{
+	mx_value   *selection = mx_alloc(arena, sizeof(*selection));
+	mx_value  **tail = &selection->u.children;
+
+	*selection = *object;
+	selection->kind = MX_OBJECT;
+	selection->length = 0;
+	for (const mx_value *child = object->kind == MX_OBJECT ? object->u.children : NULL; child != NULL; child = child->next)
+		if (wanted(child, context))
+		{
+			*tail = mx_alloc(arena, sizeof(**tail));
+			**tail = *child;
+			tail = &(*tail)->next;
+			selection->length++;
+		}
+	*tail = NULL;
+	return selection;
+}
+
+bool
 mx_equals_text(const mx_value *value, const char *text)
 {
 	return value != NULL && value->kind == MX_STRING && value->length == strlen(text) &&

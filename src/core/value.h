@@ -105,6 +105,17 @@ extern void mx_build_null(mx_builder *builder);
 
 /* The member of an object, or NULL: no such member, or not an object. */
 extern const mx_value *mx_member(const mx_value *object, const char *key);
+/* Whether the member of an object has this key. */
+extern bool mx_key_is(const mx_value *member, const char *key);
+
+/*
+ * A copy of an object, in the arena, with the members that are wanted; they are
+ * copied as well, but share what is in them.  Anything else becomes an empty object.
+ */
+extern mx_value *mx_select(mx_arena *arena, const mx_value *object,
+						   bool (*wanted) (const mx_value *member, const void *context),
+						   const void *context);
+
 extern bool mx_equals_text(const mx_value *value, const char *text);
 /* A string's text; text NULL: not there, or no string. */
 extern mx_string mx_string_of(const mx_value *value);

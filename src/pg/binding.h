@@ -10,6 +10,7 @@
 #include "compat.h"
 
 #include "core/event.h"
+#include "core/identity.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 
@@ -98,6 +99,8 @@ typedef struct ReadEvent
 } ReadEvent;
 
 extern void read_json_text(ReadEvent *read, char *text, int length);
+/* Begins as well; U+0000 is carried over. */
+extern void read_exactly(ReadEvent *read, text *json);
 extern void read_jsonb(ReadEvent *read, Jsonb *jsonb);
 extern void build_from_jsonb(mx_builder *builder, Jsonb *jsonb);
 extern void begin_read(ReadEvent *read);
@@ -106,6 +109,11 @@ extern void begin_read(ReadEvent *read);
 extern Jsonb *jsonb_from_value(const mx_value *value);
 extern Jsonb *jsonb_from_violations(const mx_violations *violations);
 extern text *text_from_value(const mx_value *string);
+
+/* identity.c */
+extern void matrix_sha256(const char *bytes, size_t length, char *base64);	/* an mx_sha256 */
+/* 32 bytes as MX_HASH_LENGTH characters. */
+extern void base64_from_hash(const uint8 *hash, char *base64);
 
 /* errors.c */
 pg_noreturn extern void raise_violations(const mx_violations *violations);

@@ -21,7 +21,6 @@
 #include "catalog/pg_sequence.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
-#include "common/base64.h"
 #include "executor/tuptable.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -156,41 +155,25 @@ put_jsonb(Row *row, EventColumn column, const mx_value *value)
 		row->values[column] = JsonbPGetDatum(jsonb_from_value(value));
 }
 
-/* The top-level keys that have a column. */
+/* A top-level key that has no column. */
 static bool
-has_column(const mx_value *member)
+has_no_column(const mx_value *member, const void *unused)
 {
 	static const char *const keys[] = {
 		"type", "room_id", "sender", "event_id", "state_key", "origin_server_ts", "content", "unsigned"
 	};
 
 	for (int i = 0; i < lengthof(keys); i++)
-		if (member->key_length == strlen(keys[i]) && memcmp(member->key, keys[i], member->key_length) == 0)
-			return true;
-	return false;
+		if (mx_key_is(member, keys[i]))
+			return false;
+	return true;
 }
 
 static const mx_value *
 extra_of(ReadEvent *read)
 {
-	mx_value   *extra = mx_alloc(&read->arena, sizeof(*extra));
-	mx_value  **tail = &extra->u.children;
+	const mx_value *extra = mx_select(&read->arena, read->root, has_no_column, NULL);
 
-	memset(extra, 0, sizeof(*extra));
-	extra->kind = MX_OBJECT;
-	for (const mx_value *child = read->root->u.children; child != NULL; child = child->next)
-	{
-		mx_value   *copy;
-
-		if (has_column(child))
-			continue;
-		copy = mx_alloc(&read->arena, sizeof(*copy));
-		*copy = *child;
-		copy->next = NULL;
-		*tail = copy;
-		tail = &copy->next;
-		extra->length++;
-	}
 	return extra->length == 0 ? NULL : extra;
 }
 
@@ -199,18 +182,13 @@ static Datum
 new_event_id(void)
 {
 	uint8		random[32];
-	char		encoded[48];
-	char		id[46];
-	int			length;
+	char		id[1 + MX_HASH_LENGTH] = "$";
 
 	if (!pg_strong_random(random, sizeof(random)))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random event_id")));
-	length = pg_b64_encode((const void *) random, sizeof(random), (char *) encoded, sizeof(encoded));
-	Assert(length == 44);
-	id[0] = '$';
-	for (int i = 0; i < 43; i++)
-		id[i + 1] = encoded[i] == '+' ? '-' : encoded[i] == '/' ? '_' : encoded[i];
-	return PointerGetDatum(cstring_to_text_with_len(id, length));
+	base64_from_hash(random, id + 1);
+	mx_url_safe(id + 1, MX_HASH_LENGTH);
+	return PointerGetDatum(cstring_to_text_with_len(id, sizeof(id)));
 }
 
 static void

@@ -6,6 +6,7 @@
  */
 #include "binding.h"
 
+#include "core/json.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -158,6 +159,19 @@ read_json_text(ReadEvent *read, char *text, int length)
 		return;
 	}
 	read->root = reader.builder.root;
+}
+
+void
+read_exactly(ReadEvent *read, text *json)
+{
+	begin_read(read);
+	read_json_text(read, VARDATA_ANY(json), VARSIZE_ANY_EXHDR(json));
+	if (read->nul_replaced)
+	{
+		/* PostgreSQL's parser cannot carry U+0000; jansson can. */
+		begin_read(read);
+		read->root = mx_read_json(&read->arena, VARDATA_ANY(json), VARSIZE_ANY_EXHDR(json), &read->violations);
+	}
 }
 
 /* Strings are not copied: the jsonb must live as long as the tree. */

@@ -4,7 +4,6 @@
 #include "binding.h"
 
 #include "core/canonical.h"
-#include "core/json.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -181,16 +180,9 @@ PG_FUNCTION_INFO_V1(canonical_json_text);
 Datum
 canonical_json_text(PG_FUNCTION_ARGS)
 {
-	text	   *event = PG_GETARG_TEXT_PP(0);
 	ReadEvent	read;
 
-	read_text_argument(&read, event);
-	if (read.nul_replaced)
-	{
-		/* PostgreSQL's parser cannot carry U+0000; jansson can. */
-		begin_read(&read);
-		read.root = mx_read_json(&read.arena, VARDATA_ANY(event), VARSIZE_ANY_EXHDR(event), &read.violations);
-	}
+	read_exactly(&read, PG_GETARG_TEXT_PP(0));
 	PG_RETURN_TEXT_P(canonical_json(&read));
 }
 

@@ -109,6 +109,8 @@ main(int argc, char **argv)
 	test_membership();
 	test_presence();
 	test_call();
+	test_identity(argv[1]);
+	test_power();
 	printf("unit: %d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }

@@ -123,6 +123,12 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 				WHERE state_key IS NULL AND room_id IS NOT NULL AND stream_id > 0;
 			CREATE INDEX events_presence ON %1$I.events (sender, stream_id) WHERE type = 'm.presence';
 			CREATE INDEX events_call ON %1$I.events (room_id, stream_id) WHERE type LIKE 'm.call.%%';
+			CREATE INDEX events_relation ON %1$I.events
+				((matrix.relates_to(content) COLLATE "C"), (matrix.rel_type(content) COLLATE "C"), type, stream_id)
+				WHERE matrix.relates_to(content) COLLATE "C" IS NOT NULL;
+			-- No statistics of what is in contents: they would outlive a redaction, and mislead the planner.
+			ALTER INDEX %1$I.events_relation ALTER COLUMN 1 SET STATISTICS 0;
+			ALTER INDEX %1$I.events_relation ALTER COLUMN 2 SET STATISTICS 0;
 
 			CREATE TABLE %1$I.room_state (
 				room_id text COLLATE "C",

@@ -17,7 +17,10 @@ CREATE TYPE matrix.event AS (
 	outlier				boolean,
 	rejected			boolean,
 	soft_failed			boolean,
-	derives				boolean
+	derives				boolean,
+	redacts				text COLLATE "C",
+	redacted_by			text COLLATE "C",
+	kept				jsonb
 );
 COMMENT ON TYPE matrix.event IS
 	'One Matrix event as a row: the type of every store''s events table.';
@@ -38,3 +41,6 @@ COMMENT ON COLUMN matrix.event.rejected IS 'True: a server''s authorization rule
 COMMENT ON COLUMN matrix.event.soft_failed IS 'True: it failed against the room''s current state. It changes no derived row.';
 COMMENT ON COLUMN matrix.event.derives IS 'True: it changed derived rows when it came. Given by the store.';
 COMMENT ON COLUMN matrix.event.mark IS 'The next transaction id when the position was given: what tells readers that no lower position can still appear.';
+COMMENT ON COLUMN matrix.event.redacts IS 'Of a redaction: the event_id that it names. Given by the store.';
+COMMENT ON COLUMN matrix.event.redacted_by IS 'The event_id of the redaction that took the content away; null: none did. Given by the store.';
+COMMENT ON COLUMN matrix.event.kept IS 'Of a redacted event of a call: the ids and numbers that the call is made of. Given by the store.';

@@ -16,6 +16,11 @@ CREATE FUNCTION matrix.fold_stream(events regclass) RETURNS bigint
 COMMENT ON FUNCTION matrix.fold_stream(regclass) IS
 	'Folds a store''s whole stream into its empty derived tables; the number of events that changed them. Behind matrix.rebuild.';
 
+CREATE FUNCTION matrix.apply_redactions(events regclass) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE c STRICT;
+COMMENT ON FUNCTION matrix.apply_redactions(regclass) IS
+	'Redacts what redactions of a store take away and that is still there. Behind matrix.rebuild. Raises 42501 unless the caller owns the table.';
+
 CREATE FUNCTION matrix.is_store(name text) RETURNS boolean
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -113,11 +118,12 @@ CREATE FUNCTION matrix.rebuild(store text) RETURNS bigint
 		PERFORM matrix.check_store(store);
 		EXECUTE format('LOCK TABLE %1$I.events IN SHARE ROW EXCLUSIVE MODE', store);
 		EXECUTE format('DELETE FROM %1$I.room_state; DELETE FROM %1$I.presence_state; DELETE FROM %1$I.call_state', store);
+		PERFORM matrix.apply_redactions(format('%I.events', store)::regclass);
 		RETURN matrix.fold_stream(format('%I.events', store)::regclass);
 	END
 	$$;
 COMMENT ON FUNCTION matrix.rebuild(text) IS
-	'Folds a store''s whole stream again into its derived tables; writers wait. The number of events that changed them. Raises 42704 for no such store, 42501 for one of another''s.';
+	'Applies a store''s redactions once more, and folds its whole stream again into its derived tables; writers wait. The number of events that changed them. Raises 42704 for no such store, 42501 for one of another''s.';
 
 CREATE FUNCTION matrix.verify(store text) RETURNS TABLE ("table" text, key jsonb, stored jsonb, expected jsonb)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -136,8 +142,11 @@ CREATE FUNCTION matrix.verify(store text) RETURNS TABLE ("table" text, key jsonb
 			EXECUTE format('CREATE TEMP TABLE matrix_stored_presence_state ON COMMIT DROP AS SELECT * FROM %I.presence_state', store);
 			-- At one moment, or a call could expire between the two.
 			EXECUTE 'CREATE TEMP TABLE matrix_stored_calls ON COMMIT DROP AS ' || matrix.calls_query(store, now);
+			EXECUTE format('CREATE TEMP TABLE matrix_stored_events ON COMMIT DROP AS SELECT e.* FROM %1$I.events e WHERE e.redacted_by IS NOT NULL
+				OR e.event_id IN (SELECT r.redacts FROM %1$I.events r WHERE r.redacts IS NOT NULL)', store);
 			PERFORM matrix.rebuild(store);
 			FOR compared IN SELECT * FROM (VALUES
+				('events', format('SELECT e.* FROM %I.events e WHERE e.redacted_by IS NOT NULL OR e.event_id IN (SELECT s.event_id FROM pg_temp.matrix_stored_events s)', store), 'event_id'),
 				('room_state', format('SELECT * FROM %I.room_state', store), 'room_id, type, state_key'),
 				('presence_state', format('SELECT * FROM %I.presence_state', store), 'user_id'),
 				('calls', matrix.calls_query(store, now), 'room_id, call_id')) c(name, query, columns)
@@ -158,4 +167,4 @@ CREATE FUNCTION matrix.verify(store text) RETURNS TABLE ("table" text, key jsonb
 	END
 	$$;
 COMMENT ON FUNCTION matrix.verify(text) IS
-	'Folds a store''s whole stream beside its derived tables and says where they differ: nowhere. Writers wait meanwhile. Raises 42704 for no such store, 42501 for one of another''s.';
+	'Folds a store''s whole stream beside its derived tables, redactions included, and says where they differ: nowhere. Writers wait meanwhile. Raises 42704 for no such store, 42501 for one of another''s.';

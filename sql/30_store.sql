@@ -57,6 +57,7 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 				presence_idle_ms bigint DEFAULT 300000 CHECK (presence_idle_ms > 0),
 				presence_offline_ms bigint DEFAULT 1800000 CHECK (presence_offline_ms > 0),
 				calls_any_room boolean NOT NULL DEFAULT false,
+				redact_same_sender_only boolean NOT NULL DEFAULT false,
 				preserve_room_overrides boolean NOT NULL DEFAULT false,
 				push text NOT NULL DEFAULT 'commit' CHECK (push IN ('commit', 'relay', 'off'))
 			);
@@ -71,6 +72,7 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			COMMENT ON COLUMN %1$I.settings.presence_idle_ms IS 'After how long without activity matrix.presence_tick makes a user unavailable; null: never.';
 			COMMENT ON COLUMN %1$I.settings.presence_offline_ms IS 'After how long without activity or presence matrix.presence_tick makes a user offline; null: never.';
 			COMMENT ON COLUMN %1$I.settings.calls_any_room IS 'Whether calls of version 0 are taken in rooms that have not exactly two members.';
+			COMMENT ON COLUMN %1$I.settings.redact_same_sender_only IS 'Whether users without the power level may redact only their own events, not those of all users of their server.';
 			COMMENT ON COLUMN %1$I.settings.preserve_room_overrides IS 'Whether a change of profile leaves alone what a user calls himself in one room only.';
 			COMMENT ON COLUMN %1$I.settings.push IS 'Who notifies those who listen: writers when they commit (commit), matrix.relay (relay), nobody (off).';
 			INSERT INTO %1$I.settings (server_name) VALUES (%2$L);
@@ -88,9 +90,12 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 				received_ts bigint NOT NULL
 					DEFAULT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000)::bigint,
 				raw text COLLATE "C" NOT NULL,
-				violations jsonb NOT NULL
+				violations jsonb NOT NULL,
+				event_id text COLLATE "C"
 			);
 			COMMENT ON TABLE %1$I.rejected IS 'Events that were refused while matrix_events.on_invalid was quarantine, and why.';
+			COMMENT ON COLUMN %1$I.rejected.event_id IS 'The event''s id, where it could be read.';
+			CREATE INDEX rejected_event ON %1$I.rejected (event_id) WHERE event_id IS NOT NULL;
 			COMMENT ON COLUMN %1$I.rejected.violations IS 'What matrix.validate says: an array of objects with path, code and message.';
 
 			CREATE TABLE %1$I.loads (
@@ -106,6 +111,8 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			COMMENT ON SEQUENCE %1$I.events_stream_id IS 'Gives stream positions. Its cache must stay 1.';
 			CREATE SEQUENCE %1$I.events_backfill_id INCREMENT -1;
 			COMMENT ON SEQUENCE %1$I.events_backfill_id IS 'Gives the positions of backfilled history.';
+			CREATE SEQUENCE %1$I.events_redactions;
+			COMMENT ON SEQUENCE %1$I.events_redactions IS 'Counts statements that redact, so that who inserts meanwhile takes note.';
 			CREATE TABLE %1$I.events OF matrix.event (
 				PRIMARY KEY (stream_id),
 				event_id WITH OPTIONS NOT NULL UNIQUE,
@@ -122,13 +129,13 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			CREATE INDEX events_activity ON %1$I.events (sender, (least(origin_server_ts, received_ts)))
 				WHERE state_key IS NULL AND room_id IS NOT NULL AND stream_id > 0;
 			CREATE INDEX events_presence ON %1$I.events (sender, stream_id) WHERE type = 'm.presence';
+			CREATE INDEX events_redacts ON %1$I.events (redacts) WHERE redacts IS NOT NULL;
+			CREATE INDEX events_redacted ON %1$I.events (redacted_by) WHERE redacted_by IS NOT NULL;
+			CREATE INDEX events_stripped ON %1$I.events (room_id) WHERE unsigned ?| '{invite_room_state,knock_room_state}';
 			CREATE INDEX events_call ON %1$I.events (room_id, stream_id) WHERE type LIKE 'm.call.%%';
 			CREATE INDEX events_relation ON %1$I.events
 				((matrix.relates_to(content) COLLATE "C"), (matrix.rel_type(content) COLLATE "C"), type, stream_id)
 				WHERE matrix.relates_to(content) COLLATE "C" IS NOT NULL;
-			-- No statistics of what is in contents: they would outlive a redaction, and mislead the planner.
-			ALTER INDEX %1$I.events_relation ALTER COLUMN 1 SET STATISTICS 0;
-			ALTER INDEX %1$I.events_relation ALTER COLUMN 2 SET STATISTICS 0;
 
 			CREATE TABLE %1$I.room_state (
 				room_id text COLLATE "C",
@@ -264,6 +271,7 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 				delivered boolean NOT NULL DEFAULT false,
 				PRIMARY KEY (worker, stream_id)
 			);
+			CREATE INDEX dead_letters_event ON %1$I.dead_letters (stream_id);
 			COMMENT ON TABLE %1$I.dead_letters IS 'Events that a worker failed at too often; matrix.worker_redeliver gives them to it again.';
 			CREATE VIEW %1$I.workers AS
 				SELECT s.worker, min(p.position) AS position, s.types, s.rooms, s.senders, s.parts, s.lease_ms, s.max_failures, max(p.seen) AS seen,
@@ -288,6 +296,16 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 				PRIMARY KEY (room_id, sender, type, txn_id)
 			);
 			COMMENT ON TABLE %1$I.transactions IS 'Which event matrix.send made for a transaction id.';
+
+			-- No statistics of what is in contents: the samples would outlive a redaction, and mislead the planner.
+			ALTER TABLE %1$I.events ALTER content SET STATISTICS 0, ALTER unsigned SET STATISTICS 0, ALTER extra SET STATISTICS 0,
+				ALTER raw SET STATISTICS 0, ALTER kept SET STATISTICS 0;
+			ALTER INDEX %1$I.events_relation ALTER COLUMN 1 SET STATISTICS 0;
+			ALTER INDEX %1$I.events_relation ALTER COLUMN 2 SET STATISTICS 0;
+			ALTER TABLE %1$I.room_state ALTER content SET STATISTICS 0;
+			ALTER TABLE %1$I.call_state ALTER hangup_reason SET STATISTICS 0;
+			ALTER TABLE %1$I.rejected ALTER raw SET STATISTICS 0, ALTER violations SET STATISTICS 0;
+			ALTER TABLE %1$I.dead_letters ALTER error SET STATISTICS 0;
 
 			CREATE TRIGGER a_matrix_event BEFORE INSERT OR UPDATE ON %1$I.events
 				FOR EACH ROW EXECUTE FUNCTION matrix.events_before_row();
@@ -327,7 +345,7 @@ CREATE FUNCTION matrix.drop_store(name text, force boolean DEFAULT false) RETURN
 			DROP TABLE %1$I.events, %1$I.room_state, %1$I.presence_state, %1$I.call_state, %1$I.profiles, %1$I.worker_state, %1$I.worker_parts, %1$I.dead_letters,
 				%1$I.stream_floor, %1$I.push_queue, %1$I.transactions, %1$I.rejected,
 				%1$I.loads, %1$I.event_types, %1$I.settings %2$s;
-			DROP SEQUENCE %1$I.events_stream_id, %1$I.events_backfill_id;
+			DROP SEQUENCE %1$I.events_stream_id, %1$I.events_backfill_id, %1$I.events_redactions;
 		$sql$, name, CASE WHEN force THEN 'CASCADE' ELSE '' END);
 		BEGIN
 			EXECUTE pg_catalog.format('DROP SCHEMA %I', name);

@@ -54,6 +54,29 @@ mx_call_event_named(mx_string type)
 	return MX_CALL_OTHER;
 }
 
+/* Of reason only what ends a call otherwise than any other reason. */
+static bool
+is_kept(const mx_value *member, const void *unused)
+{
+	static const char *const ids[] = {"call_id", "party_id", "selected_party_id", "invitee"};
+	static const char *const numbers[] = {"version", "lifetime"};
+
+	(void) unused;
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		if (mx_key_is(member, ids[i]))
+			return member->kind == MX_STRING;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (mx_key_is(member, numbers[i]))
+			return member->kind == MX_INTEGER || member->kind == MX_NUMBER;
+	return mx_key_is(member, "reason") && mx_equals_text(member, "invite_timeout");
+}
+
+const mx_value *
+mx_call_kept(mx_arena *arena, const mx_value *content)
+{
+	return mx_select(arena, content, is_kept, NULL);
+}
+
 const char *
 mx_call_state_name(mx_call_state state)
 {

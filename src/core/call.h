@@ -113,6 +113,13 @@ extern int	mx_call_version(const mx_value *content);
  */
 extern bool mx_call_fold(mx_call *call, const mx_call_event *event, bool two_party, mx_arena *arena);
 
+/*
+ * What a call is made of, of an event's content: ids and numbers, nothing that
+ * anyone has said.  It outlives the event's redaction, so that a call that has
+ * ended does not ring again.
+ */
+extern const mx_value *mx_call_kept(mx_arena *arena, const mx_value *content);
+
 /* The clock: an invite that nobody answered in its lifetime ends.  True: it did. */
 extern bool mx_call_expire(mx_call *call, int64_t now);
 

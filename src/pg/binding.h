@@ -34,8 +34,18 @@ typedef enum EventColumn
 	COLUMN_REJECTED,
 	COLUMN_SOFT_FAILED,
 	COLUMN_DERIVES,
+	COLUMN_REDACTS,
+	COLUMN_REDACTED_BY,
+	COLUMN_KEPT,
 	EVENT_COLUMNS
 } EventColumn;
+
+/* A row of events.  Datums are owned by whoever made the row. */
+typedef struct Row
+{
+	Datum		values[EVENT_COLUMNS];
+	bool		nulls[EVENT_COLUMNS];
+} Row;
 
 typedef enum PushMode
 {
@@ -50,6 +60,7 @@ typedef struct StoreSettings
 	bool		presence_only_online;
 	bool		presence_equal_level;
 	bool		calls_any_room;
+	bool		redact_same_sender_only;
 	int64		presence_granularity;	/* ms */
 	PushMode	push;
 } StoreSettings;
@@ -69,6 +80,11 @@ typedef struct Store
 	struct _SPI_plan *plans[KEPT_PLANS];	/* for the schema of this name */
 	Oid			event_id_index;
 	Oid			position_index;
+	Oid			state_index;
+	Oid			relation_index;
+	Oid			redacts_index;
+	Oid			redaction_sequence;
+	int64		redactions_seen;	/* of that sequence; see redaction.c */
 	Oid			call_state;
 	char	   *name;
 	char	   *schema;			/* its name, quoted for SQL */
@@ -110,6 +126,33 @@ extern Jsonb *jsonb_from_value(const mx_value *value);
 extern Jsonb *jsonb_from_violations(const mx_violations *violations);
 extern text *text_from_value(const mx_value *string);
 
+/* row.c: now is the time of an event of a room without one, ms */
+extern void read_row(ReadEvent *read, const Row *row, int64 now);
+extern void row_from_tuple(Row *row, HeapTuple tuple, TupleDesc descriptor);
+extern mx_string row_text(const Row *row, EventColumn column);
+extern int64 row_position(const Row *row);
+extern bool row_is_shown(const Row *row);
+extern void put_column(Row *row, EventColumn column, mx_string value);	/* text NULL: null */
+extern void put_text(Row *row, EventColumn column, const mx_value *value);
+extern void put_jsonb(Row *row, EventColumn column, const mx_value *value);
+/* The top-level members of an event that have no column; NULL: there are none. */
+extern const mx_value *extra_of(ReadEvent *read);
+
+/* A row that is there, or that an open transaction has put there. */
+typedef struct FoundRow
+{
+	Row			row;
+	TransactionId writer;		/* the open transaction, not ours; invalid: it is there */
+} FoundRow;
+
+/*
+ * The rows of an index with these keys, at most MAX_KEYS, in its order: of open
+ * transactions as well if dirty, else those that this command can see.  Copies in
+ * the current context.
+ */
+#define MAX_KEYS	3
+extern List *find_rows(Relation events, Oid index_oid, const mx_string *keys, int count, bool dirty);
+
 /* identity.c */
 extern void matrix_sha256(const char *bytes, size_t length, char *base64);	/* an mx_sha256 */
 /* 32 bytes as MX_HASH_LENGTH characters. */
@@ -120,6 +163,15 @@ pg_noreturn extern void raise_violations(const mx_violations *violations);
 
 /* derive.c: an event that is about to be inserted changes derived rows. */
 extern void note_event(Relation events, int64 stream_id);
+
+/* redaction.c */
+extern bool redacting;			/* rows of events change because they are redacted */
+extern const mx_room_version *room_version(Relation events, Store *store, mx_string room_id);
+extern const mx_room_version *room_version_of_create(const mx_value *content);
+/* targets.c */
+extern mx_string edited_id(const mx_value *content);
+extern bool redact_on_arrival(Relation events, Store *store, Row *row, mx_string edited);
+extern void note_row(Relation events, Store *store, int64 stream_id, bool is_message, bool open);
 
 /* store.c */
 extern Store *get_store(Relation events);
@@ -136,7 +188,7 @@ extern void become_caller(AsOwner before);
 /* The same, under a search path of pg_catalog; derive.c. */
 extern int	enter_store(Store *store, AsOwner *before);
 extern void leave_store(int guc, AsOwner before);
-extern void quarantine(Store *store, text *raw, const mx_violations *violations);
+extern void quarantine(Store *store, text *raw, const mx_value *root, const mx_violations *violations);
 extern void load_user_type(mx_types *types, mx_arena *arena, const char *name, Jsonb *schema,
 						   mx_violations *violations);
 

@@ -90,7 +90,7 @@ wanted_modes(Fold *fold, LOCKMODE *modes)
 		const FoldEvent *event = fold->events[i];
 		uint32		bucket;
 
-		if (!is_call(event) && !is_member(event))
+		if (!is_call(event) && (!is_member(event) || event->again))
 			continue;
 		bucket = hash_bytes((const unsigned char *) event->room_id.text, event->room_id.length) % BUCKETS;
 		if (modes[bucket] < ExclusiveLock)
@@ -493,7 +493,7 @@ fold_room_history(Fold *fold, CallRoom *room)
 			continue;
 		}
 		for (int j = 0; j < room->count; j++)
-			if (room->events[j]->stream_id == event->stream_id)
+			if (room->events[j]->stream_id == event->stream_id && !room->events[j]->again)
 				own = room->events[j];
 		fold_call_event(fold, room, own != NULL ? own : event, own != NULL, false);
 	}
@@ -525,6 +525,9 @@ is_late(Fold *fold, CallRoom *room)
 		return false;
 	if (fold->mode == FOLD_DELETED || fold->late)
 		return true;
+	for (int i = 0; i < room->count; i++)
+		if (room->events[i]->again)
+			return true;
 	foreach(cell, room->calls)
 		if (((CallRow *) lfirst(cell))->folded_id > first)
 			return true;
@@ -601,7 +604,7 @@ fold_calls(Fold *fold)
 	uint64		found;
 
 	for (int i = 0; i < fold->count; i++)
-		if (is_call(fold->events[i]) || is_member(fold->events[i]))
+		if (is_call(fold->events[i]) || (is_member(fold->events[i]) && !fold->events[i]->again))
 			events[count++] = fold->events[i];
 	if (count == 0)
 		return;

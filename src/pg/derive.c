@@ -54,15 +54,6 @@ is_type(const FoldEvent *event, const char *type)
 	return mx_same(event->type, mx_string_from(type));
 }
 
-static mx_string
-slot_string(TupleTableSlot *slot, EventColumn column)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, column + 1, &isnull);
-
-	return string_copy(value, isnull);
-}
-
 /* events.c has said so when the event came. */
 static bool
 derives(TupleTableSlot *slot)
@@ -84,25 +75,65 @@ collect(Fold *fold, FoldEvent *event)
 	fold->events[fold->count++] = event;
 }
 
+/* The event of a row, which must live as long. */
+static FoldEvent *
+event_of(const Row *row)
+{
+	FoldEvent  *event = palloc0(sizeof(*event));
+
+	event->row = row;
+	event->stream_id = row_position(row);
+	event->event_id = row_text(row, COLUMN_EVENT_ID);
+	event->type = row_text(row, COLUMN_TYPE);
+	event->room_id = row_text(row, COLUMN_ROOM_ID);
+	event->sender = row_text(row, COLUMN_SENDER);
+	event->state_key = row_text(row, COLUMN_STATE_KEY);
+	event->ts = DatumGetInt64(row->values[COLUMN_RECEIVED_TS]);
+	if (!row->nulls[COLUMN_ORIGIN_SERVER_TS])
+		event->ts = Min(event->ts, DatumGetInt64(row->values[COLUMN_ORIGIN_SERVER_TS]));
+	event->content = DatumGetJsonbP(row->values[row->nulls[COLUMN_KEPT] ? COLUMN_CONTENT : COLUMN_KEPT]);
+	return event;
+}
+
 static FoldEvent *
 event_from_slot(TupleTableSlot *slot)
 {
-	FoldEvent  *event = palloc0(sizeof(*event));
-	bool		isnull;
-	int64		origin;
+	Row		   *row = palloc(sizeof(*row));
 
-	event->stream_id = DatumGetInt64(slot_getattr(slot, COLUMN_STREAM_ID + 1, &isnull));
-	event->event_id = slot_string(slot, COLUMN_EVENT_ID);
-	event->type = slot_string(slot, COLUMN_TYPE);
-	event->room_id = slot_string(slot, COLUMN_ROOM_ID);
-	event->sender = slot_string(slot, COLUMN_SENDER);
-	event->state_key = slot_string(slot, COLUMN_STATE_KEY);
-	event->ts = DatumGetInt64(slot_getattr(slot, COLUMN_RECEIVED_TS + 1, &isnull));
-	origin = DatumGetInt64(slot_getattr(slot, COLUMN_ORIGIN_SERVER_TS + 1, &isnull));
-	if (!isnull)
-		event->ts = Min(event->ts, origin);
-	event->content = DatumGetJsonbPCopy(slot_getattr(slot, COLUMN_CONTENT + 1, &isnull));
-	return event;
+	row_from_tuple(row, ExecCopySlotHeapTuple(slot), slot->tts_tupleDescriptor);
+	return event_of(row);
+}
+
+static FoldEvent *
+find_event(Fold *fold, int64 stream_id)
+{
+	for (int i = 0; i < fold->count; i++)
+		if (fold->events[i]->stream_id == stream_id)
+			return fold->events[i];
+	return NULL;
+}
+
+void
+fold_again(Fold *fold, const Row *row)
+{
+	FoldEvent  *event;
+
+	if (row->nulls[COLUMN_DERIVES] || row_position(row) < 0 || find_event(fold, row_position(row)) != NULL)
+		return;
+	event = event_of(row);
+	event->again = true;
+	collect(fold, event);
+}
+
+void
+replace_content(Fold *fold, const FoldEvent *event)
+{
+	FoldEvent  *own = find_event(fold, event->stream_id);
+
+	if (own == NULL)
+		return;
+	own->content = event->content;
+	own->value = NULL;
 }
 
 /* ---- folding ---- */
@@ -147,17 +178,21 @@ by_position(const void *a, const void *b)
 
 /* Derive from what was collected, say what is new, and forget it.  Called within the store. */
 static void
-run_fold(Fold *fold, Push *push)
+run_fold(Fold *fold, Relation events, Push *push)
 {
 	MemoryContext caller;
 
-	if (fold->count > 0)
+	if (fold->count > 0 || fold->mode == FOLD_LOOK)
 	{
-		qsort(fold->events, fold->count, sizeof(*fold->events), by_position);
 		/* SPI's results and all that is made of them live in the fold. */
 		caller = MemoryContextSwitchTo(fold->context);
 		if (fold->mode != FOLD_STREAM)
+			find_redacted(fold, events);
+		qsort(fold->events, fold->count, sizeof(*fold->events), by_position);
+		if (fold->mode != FOLD_STREAM)
 			lock_calls(fold);
+		if (fold->targets != NIL)
+			redact_found(fold, events);
 		fold_rows(fold, &state_derivation);
 		fold_rows(fold, &presence_derivation);
 		fold_calls(fold);
@@ -275,7 +310,21 @@ fold_inserted(Relation events, const int64 *ids, int count, Push *push)
 		return;
 	}
 	guc = enter_store(store, &before);
-	run_fold(&fold, push);
+	run_fold(&fold, events, push);
+	leave_store(guc, before);
+}
+
+/* Nothing is new, but a redaction may have come to what was inserted before. */
+void
+fold_look(Relation events)
+{
+	Store	   *store = get_store(events);
+	Fold		fold;
+	AsOwner		before;
+	int			guc = enter_store(store, &before);
+
+	start_fold(&fold, store, FOLD_LOOK);
+	run_fold(&fold, events, NULL);
 	leave_store(guc, before);
 }
 
@@ -304,11 +353,11 @@ fold_deleted(Relation events, Tuplestorestate *table)
 		MemoryContextSwitchTo(caller);
 		if (fold.count == MAX_FOLD)
 		{
-			run_fold(&fold, NULL);
+			run_fold(&fold, events, NULL);
 			start_fold(&fold, store, FOLD_DELETED);
 		}
 	}
-	run_fold(&fold, NULL);
+	run_fold(&fold, events, NULL);
 	leave_store(guc, before);
 	ExecDropSingleTupleTableSlot(slot);
 }
@@ -430,7 +479,7 @@ fold_stream(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(caller);
 		SPI_freetuptable(SPI_tuptable);
 		folded += fold.count;
-		run_fold(&fold, NULL);
+		run_fold(&fold, relation, NULL);
 		CHECK_FOR_INTERRUPTS();
 	}
 	SPI_cursor_close(portal);

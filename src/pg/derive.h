@@ -29,6 +29,8 @@ typedef struct FoldEvent
 	mx_string	state_key;		/* text NULL: no state event */
 	Jsonb	   *content;
 	const mx_value *value;		/* the content as a tree; made when first needed */
+	const Row  *row;			/* all of it; NULL: of a history that is read */
+	bool		again;			/* it was there before: it is folded again since it is redacted */
 	bool		refused;		/* it must not stay: see calls.c */
 	/* Of an m.room.member event, once it is folded. */
 	bool		is_first;		/* of its user in its room */
@@ -53,6 +55,7 @@ typedef struct CallNews
 typedef enum FoldMode
 {
 	FOLD_INSERTED,				/* events that a statement has just inserted */
+	FOLD_LOOK,					/* none: what this transaction has inserted may have been redacted */
 	FOLD_STREAM,				/* the stream from its beginning, into empty tables */
 	FOLD_DELETED				/* events that are gone: fold what is left of their keys */
 } FoldMode;
@@ -68,6 +71,7 @@ typedef struct Fold
 	int			size;
 	bool		late;			/* some member was folded again: members of before are not known */
 	List	   *call_news;
+	List	   *targets;		/* of redactions: see redaction.c */
 } Fold;
 
 /* What a statement tells, by channel; see push.c. */
@@ -101,7 +105,7 @@ extern void end_push(Push *push);
 /* The columns that event_from_row reads. */
 #define EVENT_COLUMNS_SQL \
 	"e.stream_id, e.event_id, e.type, e.room_id, e.sender, e.state_key, " \
-	"LEAST(e.origin_server_ts, e.received_ts), e.content"
+	"LEAST(e.origin_server_ts, e.received_ts), coalesce(e.kept, e.content)"
 /* Which events count; sql/25_derive.sql has the same words. */
 #define COUNTS_SQL "e.stream_id > 0 AND " SHOWN_SQL
 
@@ -132,6 +136,17 @@ typedef enum PlanId
 	PLAN_CALL_JOINED,
 	PLAN_QUEUE_PUSH,
 	PLAN_REFUSE,
+	PLAN_POWER_LEVELS,
+	PLAN_LOCK_EVENT,
+	PLAN_REDACT,
+	PLAN_REDACT_PREVIOUS,
+	PLAN_REDACT_STRIPPED,
+	PLAN_REDACT_BUNDLES,
+	PLAN_REDACT_BESIDE,
+	PLAN_REDACT_REASON,
+	PLAN_REDACTIONS,
+	PLAN_REDACTIONS_AFTER,
+	PLAN_OWN_EVENT,
 	/* Of reading.c, with the rights of the caller. */
 	PLAN_EVENT,
 	PLAN_TIMELINE_BACK,
@@ -146,6 +161,14 @@ extern const mx_value *content_of(Fold *fold, FoldEvent *event);
 extern bool is_type(const FoldEvent *event, const char *type);
 /* An event is being taken out because it was refused: nothing was derived from it. */
 extern bool refusing;
+/* A row of events that is redacted: what derives from it is folded again, and gets its new content. */
+extern void fold_again(Fold *fold, const Row *row);
+extern void fold_look(Relation events);
+extern void replace_content(Fold *fold, const FoldEvent *event);
+
+/* targets.c */
+extern void find_redacted(Fold *fold, Relation events);
+extern void redact_found(Fold *fold, Relation events);
 
 /* plans.c */
 extern FoldEvent *event_from_row(int row);
@@ -154,6 +177,8 @@ extern mx_string string_copy(Datum value, bool isnull);
 /* Runs a plan, mostly over arrays; rows are in SPI_tuptable. */
 StaticAssertDecl(PLANS <= KEPT_PLANS, "a store keeps every plan");
 extern uint64 run_plan(Store *store, PlanId id, Datum *values);
+/* The same, seeing what was committed until now in any isolation level; nulls NULL: none is. */
+extern uint64 run_latest(Store *store, PlanId id, const Datum *values, const bool *nulls);
 /* The same for reading, with the rows going elsewhere. */
 extern void read_plan(Store *store, PlanId id, const Datum *values, const bool *nulls, DestReceiver *into);
 
@@ -179,6 +204,8 @@ extern Datum *as_arrays(Columns *set);
 extern mx_string row_string(int row, int column);
 extern int64 row_int(int row, int column, int64 null);
 extern Datum row_datum(int row, int column, bool *isnull);
+/* A row of all columns of events. */
+extern Row *row_from_spi(int row);
 
 /* What every row of room_state and presence_state has while it is folded. */
 typedef struct FoldRow

@@ -21,6 +21,7 @@
 #include "catalog/pg_sequence.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
+#include "core/redact.h"
 #include "executor/tuptable.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -34,98 +35,10 @@
 #define EPOCH_SHIFT_MS \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000)
 
-typedef struct Row
-{
-	Datum		values[EVENT_COLUMNS];
-	bool		nulls[EVENT_COLUMNS];
-} Row;
-
 static int64
 now_ms(void)
 {
 	return GetCurrentTimestamp() / 1000 + EPOCH_SHIFT_MS;
-}
-
-/* ---- the event of a row that came by columns ---- */
-
-static void
-add_column(mx_builder *builder, const Row *row, EventColumn column, const char *key)
-{
-	text	   *value;
-
-	if (row->nulls[column])
-		return;
-	value = DatumGetTextPP(row->values[column]);
-	mx_build_key(builder, key, strlen(key));
-	mx_build_string(builder, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-}
-
-static void
-add_jsonb_column(mx_builder *builder, const Row *row, EventColumn column, const char *key)
-{
-	if (row->nulls[column])
-		return;
-	mx_build_key(builder, key, strlen(key));
-	build_from_jsonb(builder, DatumGetJsonbP(row->values[column]));
-}
-
-/* The members of extra stand beside the columns' keys: {...extra, ...columns}. */
-static void
-add_extra(mx_builder *builder, const Row *row)
-{
-	ReadEvent	extra;
-	static const mx_path top = {NULL, NULL, 0, 0};
-	static const mx_path path = {&top, "extra", 5, 0};
-
-	if (row->nulls[COLUMN_EXTRA])
-		return;
-	begin_read(&extra);
-	read_jsonb(&extra, DatumGetJsonbP(row->values[COLUMN_EXTRA]));
-	if (extra.violations.count > 0)
-		mx_violations_take(builder->violations, &extra.violations);
-	else if (extra.root->kind != MX_OBJECT)
-		mx_violate(builder->violations, MX_TYPE, &path, "must be an object, not %s", mx_kind_name(extra.root));
-	else if (extra.root->u.children != NULL)
-	{
-		mx_open    *open = builder->innermost;
-		mx_value   *child = extra.root->u.children;
-
-		*open->tail = child;
-		while (child->next != NULL)
-			child = child->next;
-		open->tail = &child->next;
-		open->container->length += extra.root->length;
-	}
-}
-
-static void
-read_columns(ReadEvent *read, const Row *row, int64 now)
-{
-	mx_builder	builder;
-
-	mx_builder_init(&builder, &read->arena, &read->violations);
-	mx_build_open(&builder, MX_OBJECT);
-	add_column(&builder, row, COLUMN_TYPE, "type");
-	add_column(&builder, row, COLUMN_ROOM_ID, "room_id");
-	add_column(&builder, row, COLUMN_SENDER, "sender");
-	add_column(&builder, row, COLUMN_EVENT_ID, "event_id");
-	add_column(&builder, row, COLUMN_STATE_KEY, "state_key");
-	/* An event that is made here happens now. */
-	if (!row->nulls[COLUMN_ORIGIN_SERVER_TS] || !row->nulls[COLUMN_ROOM_ID])
-	{
-		char		number[32];
-
-		snprintf(number, sizeof(number), INT64_FORMAT,
-				 row->nulls[COLUMN_ORIGIN_SERVER_TS] ? now :
-				 DatumGetInt64(row->values[COLUMN_ORIGIN_SERVER_TS]));
-		mx_build_key(&builder, "origin_server_ts", 16);
-		mx_build_number(&builder, pstrdup(number), strlen(number));
-	}
-	add_jsonb_column(&builder, row, COLUMN_CONTENT, "content");
-	add_jsonb_column(&builder, row, COLUMN_UNSIGNED, "unsigned");
-	add_extra(&builder, row);
-	mx_build_close(&builder);
-	read->root = builder.root;
 }
 
 /* What goes to rejected for a row without raw text: the event as JSON. */
@@ -139,42 +52,57 @@ raw_of_row(const ReadEvent *read, text *raw)
 
 /* ---- taking the event apart ---- */
 
+static mx_value *
+string_value(ReadEvent *read, mx_string string)
+{
+	mx_value   *value = mx_alloc(&read->arena, sizeof(*value));
+
+	*value = (mx_value) {.kind = MX_STRING, .length = string.length};
+	value->u.text = string.text;
+	return value;
+}
+
+static const mx_room_version *
+version_of_event(Relation events, Store *store, const mx_event *event)
+{
+	if (mx_equals_text(event->type, "m.room.create"))
+		return room_version_of_create(event->content);
+	return room_version(events, store, mx_string_of(event->room_id));
+}
+
+/*
+ * The ids that follow from an event's hash, where the room's version makes them
+ * so and the event has a content hash.
+ */
 static void
-put_text(Row *row, EventColumn column, const mx_value *value)
+identify(Relation events, Store *store, ReadEvent *read, mx_event *event)
 {
-	row->nulls[column] = value == NULL;
-	if (value != NULL)
-		row->values[column] = PointerGetDatum(text_from_value(value));
-}
+	static const mx_path top = {NULL, NULL, 0, 0};
+	static const mx_path path = {&top, "room_id", 7, 0};
+	const mx_value *hash = mx_member(mx_member(read->root, "hashes"), "sha256");
+	const mx_room_version *version;
+	mx_string	id;
 
-static void
-put_jsonb(Row *row, EventColumn column, const mx_value *value)
-{
-	row->nulls[column] = value == NULL;
-	if (value != NULL)
-		row->values[column] = JsonbPGetDatum(jsonb_from_value(value));
-}
+	if (!event->in_room || (event->event_id != NULL && event->room_id != NULL))
+		return;
+	if (event->event_id == NULL && hash != NULL && hash->kind == MX_STRING)
+	{
+		version = version_of_event(events, store, event);
+		id = mx_room_has(version, MX_EVENT_ID_IS_HASH) ? mx_event_id(&read->arena, read->root, version, matrix_sha256) : (mx_string) {NULL, 0};
+		if (id.text != NULL)
+			event->event_id = string_value(read, id);
+	}
+	if (event->room_id != NULL)
+		return;
+	version = version_of_event(events, store, event);
+	if (event->event_id == NULL || !mx_room_has(version, MX_ROOM_ID_IS_HASH))
+		mx_violate(&read->violations, MX_MISSING, &path, "is required");
+	else
+	{
+		char	   *room_id = mx_format(&read->arena, "!%.*s", (int) event->event_id->length - 1, event->event_id->u.text + 1);
 
-/* A top-level key that has no column. */
-static bool
-has_no_column(const mx_value *member, const void *unused)
-{
-	static const char *const keys[] = {
-		"type", "room_id", "sender", "event_id", "state_key", "origin_server_ts", "content", "unsigned"
-	};
-
-	for (int i = 0; i < lengthof(keys); i++)
-		if (mx_key_is(member, keys[i]))
-			return false;
-	return true;
-}
-
-static const mx_value *
-extra_of(ReadEvent *read)
-{
-	const mx_value *extra = mx_select(&read->arena, read->root, has_no_column, NULL);
-
-	return extra->length == 0 ? NULL : extra;
+		event->room_id = string_value(read, mx_string_from(room_id));
+	}
 }
 
 /* A local event id: 43 characters after the sigil, as the ids of rooms are. */
@@ -191,9 +119,24 @@ new_event_id(void)
 	return PointerGetDatum(cstring_to_text_with_len(id, sizeof(id)));
 }
 
+static bool
+is_no_redaction(const mx_value *member, const void *unused)
+{
+	return !mx_key_is(member, "redacted_because");
+}
+
+/* Whether an event is redacted, the store says: what a server claims of it does not count. */
+static const mx_value *
+without_redaction(ReadEvent *read, const mx_value *object)
+{
+	return mx_member(object, "redacted_because") == NULL ? object : mx_select(&read->arena, object, is_no_redaction, NULL);
+}
+
 static void
 fill_row(Row *row, ReadEvent *read, const mx_event *event, text *raw, int64 now)
 {
+	const mx_value *extra;
+
 	put_text(row, COLUMN_TYPE, event->type);
 	put_text(row, COLUMN_ROOM_ID, event->room_id);
 	put_text(row, COLUMN_SENDER, event->sender);
@@ -212,8 +155,12 @@ fill_row(Row *row, ReadEvent *read, const mx_event *event, text *raw, int64 now)
 		row->values[COLUMN_RECEIVED_TS] = Int64GetDatum(now);
 	row->nulls[COLUMN_RECEIVED_TS] = false;
 	put_jsonb(row, COLUMN_CONTENT, event->content);
-	put_jsonb(row, COLUMN_UNSIGNED, event->unsigned_data);
-	put_jsonb(row, COLUMN_EXTRA, extra_of(read));
+	put_jsonb(row, COLUMN_UNSIGNED, event->unsigned_data == NULL ? NULL : without_redaction(read, event->unsigned_data));
+	extra = extra_of(read);
+	if (extra != NULL)
+		extra = without_redaction(read, extra);
+	put_jsonb(row, COLUMN_EXTRA, extra == NULL || extra->length == 0 ? NULL : extra);
+	row->nulls[COLUMN_REDACTS] = row->nulls[COLUMN_REDACTED_BY] = row->nulls[COLUMN_KEPT] = true;
 	row->nulls[COLUMN_RAW] = !read->nul_replaced;
 	row->values[COLUMN_RAW] = read->nul_replaced ? PointerGetDatum(raw) : (Datum) 0;
 }
@@ -325,17 +272,19 @@ give_position(Row *row, const Store *store)
 	row->nulls[COLUMN_MARK] = false;
 }
 
-/* Most events change no derived row: messages, history, what a server flagged. */
+/*
+ * Most events change no other row: messages, what a server flagged, history but
+ * for what it redacts and who may redact.
+ */
 static bool
 changes_derived(const mx_event *event, const Row *row)
 {
-	static const EventColumn flags[] = {COLUMN_OUTLIER, COLUMN_REJECTED, COLUMN_SOFT_FAILED};
-
-	if (DatumGetInt64(row->values[COLUMN_STREAM_ID]) < 0)
+	if (!row_is_shown(row))
 		return false;
-	for (int i = 0; i < lengthof(flags); i++)
-		if (!row->nulls[flags[i]] && DatumGetBool(row->values[flags[i]]))
-			return false;
+	if (!row->nulls[COLUMN_REDACTS])
+		return true;
+	if (row_position(row) < 0)
+		return mx_equals_text(event->type, "m.room.power_levels") || mx_equals_text(event->type, "m.room.create");
 	return event->state_key != NULL || event->kind == MX_KIND_PRESENCE ||
 		(event->type->length > 7 && memcmp(event->type->u.text, "m.call.", 7) == 0);
 }
@@ -351,6 +300,9 @@ take_event(Relation events, HeapTuple tuple)
 	Row			row;
 	text	   *raw = NULL;
 	bool		conflict;
+	mx_string	edited;
+	bool		checked = true;
+	bool		open = false;
 	int64		now = now_ms();
 	Datum	   *values = palloc(sizeof(Datum) * descriptor->natts);
 	bool	   *nulls = palloc(sizeof(bool) * descriptor->natts);
@@ -360,7 +312,7 @@ take_event(Relation events, HeapTuple tuple)
 	memcpy(row.nulls, nulls, sizeof(row.nulls));
 	begin_read(&read);
 	if (row.nulls[COLUMN_RAW])
-		read_columns(&read, &row, now);
+		read_row(&read, &row, now);
 	else
 	{
 		raw = DatumGetTextPP(row.values[COLUMN_RAW]);
@@ -370,11 +322,13 @@ take_event(Relation events, HeapTuple tuple)
 	options.nul_replaced = read.nul_replaced;
 	if (read.root != NULL)
 		mx_event_check(read.root, store->types, &options, &event, &read.violations);
+	if (read.violations.count == 0)
+		identify(events, store, &read, &event);
 	if (read.violations.count > 0)
 	{
 		if (on_invalid == ON_INVALID_ERROR)
 			raise_violations(&read.violations);
-		quarantine(store, raw_of_row(&read, raw), &read.violations);
+		quarantine(store, raw_of_row(&read, raw), read.root, &read.violations);
 		return NULL;
 	}
 
@@ -388,15 +342,27 @@ take_event(Relation events, HeapTuple tuple)
 			static const mx_path path = {&top, "event_id", 8, 0};
 
 			mx_violate(&read.violations, MX_CONFLICT, &path, "belongs to another event of this store");
-			quarantine(store, raw_of_row(&read, raw), &read.violations);
+			quarantine(store, raw_of_row(&read, raw), read.root, &read.violations);
 		}
 		return NULL;
+	}
+	if (event.room_id != NULL)
+	{
+		if (mx_equals_text(event.type, "m.room.redaction") && row_is_shown(&row))
+			put_column(&row, COLUMN_REDACTS, mx_redacts(read.root, room_version(events, store, mx_string_of(event.room_id))));
+		edited = event.state_key == NULL ? edited_id(event.content) : (mx_string) {NULL, 0};
+		/* Nobody can have named an id that is made here. */
+		checked = event.event_id == NULL && edited.text == NULL;
+		if (!checked)
+			open = redact_on_arrival(events, store, &row, edited);
 	}
 	give_position(&row, store);
 	row.values[COLUMN_DERIVES] = BoolGetDatum(true);
 	row.nulls[COLUMN_DERIVES] = !changes_derived(&event, &row);
 	if (!row.nulls[COLUMN_DERIVES])
-		note_event(events, DatumGetInt64(row.values[COLUMN_STREAM_ID]));
+		note_event(events, row_position(&row));
+	if (event.room_id != NULL && (!checked || !row.nulls[COLUMN_DERIVES]))
+		note_row(events, store, row_position(&row), row.nulls[COLUMN_DERIVES], open);
 	memcpy(values, row.values, sizeof(row.values));
 	memcpy(nulls, row.nulls, sizeof(row.nulls));
 	return heap_form_tuple(descriptor, values, nulls);
@@ -416,7 +382,7 @@ refuse_change(Relation events, HeapTuple before, HeapTuple after)
 		Datum		was = heap_getattr(before, i + 1, descriptor, &was_null);
 		Datum		is = heap_getattr(after, i + 1, descriptor, &is_null);
 
-		if (i == COLUMN_UNSIGNED || attribute->attisdropped)
+		if (i == COLUMN_UNSIGNED || attribute->attisdropped || redacting)
 			continue;
 		if (was_null && is_null)
 			continue;

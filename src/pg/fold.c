@@ -96,7 +96,11 @@ fold_history(KeyedFold *keyed, Key *key)
 		while (own < key->count && key->events[own]->stream_id < events[i]->stream_id)
 			own++;
 		if (own < key->count && key->events[own]->stream_id == events[i]->stream_id)
+		{
+			events[i]->row = key->events[own]->row;
+			events[i]->again = key->events[own]->again;
 			*key->events[own] = *events[i];
+		}
 	}
 }
 
@@ -107,12 +111,15 @@ fold_key(KeyedFold *keyed, Key *key)
 
 	if (keyed->fold->mode == FOLD_DELETED || (late && !keyed->how->last_wins(key->events[0])))
 	{
-		keyed->fold->late = true;
+		/* Who was there does not change with what is redacted. */
+		for (int i = 0; i < key->count; i++)
+			keyed->fold->late |= !key->events[i]->again;
 		fold_history(keyed, key);
 		return;
 	}
 	for (int i = 0; i < key->count; i++)
-		if (key->events[i]->stream_id > key->row->stream_id)
+		if (key->events[i]->stream_id > key->row->stream_id ||
+			(key->events[i]->again && key->events[i]->stream_id == key->row->stream_id))
 			fold_event(keyed, key->row, key->events[i]);
 }
 
@@ -162,7 +169,7 @@ update_rows(KeyedFold *keyed)
 		key->row->stream_id = row_int(i, 2, 0);
 		keyed->how->load(key->row, i);
 		/* It may be the one that we have just added. */
-		key->added = keyed->fold->mode != FOLD_DELETED &&
+		key->added = keyed->fold->mode != FOLD_DELETED && !key->events[key->count - 1]->again &&
 			key->row->stream_id == key->events[key->count - 1]->stream_id;
 	}
 	arrays = make_columns(keyed->how->columns, keyed->how->types);

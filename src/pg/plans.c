@@ -4,10 +4,12 @@
  */
 #include "derive.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 /* A row is stored over the one that is there, or added if there is none. */
 #define INSERT_STATE_SQL \
@@ -21,6 +23,9 @@
 	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) u(a, b, c, d, e, f, g, h, i) "
 #define PRESENCE_TYPES {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
 	INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
+
+/* Of a redacted event: stream_id, event_id, room_id, type, state_key, its content before and after. */
+#define COPY_TYPES {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID}
 
 /* %1$s is the store's schema. */
 static const struct
@@ -157,6 +162,67 @@ static const struct
 		"INSERT INTO %1$s.push_queue (channel, events, last, more) VALUES ($1, $2, $3, $4)",
 		4, {TEXTOID, TEXTOID, INT8OID, BOOLOID}
 	},
+	[PLAN_POWER_LEVELS] = {
+		"SELECT e.content FROM %1$s.events e WHERE e.room_id = $1 AND e.type = 'm.room.power_levels' AND e.state_key = '' "
+		"AND e.stream_id < $2 AND " SHOWN_SQL " ORDER BY e.stream_id DESC LIMIT 1",
+		2, {TEXTOID, INT8OID}
+	},
+	[PLAN_LOCK_EVENT] = {
+		"SELECT e.* FROM %1$s.events e WHERE e.stream_id = $1 FOR UPDATE",
+		1, {INT8OID}
+	},
+	[PLAN_OWN_EVENT] = {
+		"SELECT e.* FROM %1$s.events e WHERE e.stream_id = $1",
+		1, {INT8OID}
+	},
+	[PLAN_REDACT] = {
+		"UPDATE %1$s.events e SET content = $2, unsigned = $3, extra = $4, raw = NULL, redacted_by = $5, kept = $6 "
+		"WHERE e.stream_id = $1 RETURNING " EVENT_COLUMNS_SQL,
+		6, {INT8OID, JSONBOID, JSONBOID, JSONBOID, TEXTOID, JSONBOID}
+	},
+	/* What replaced a state event has its content under prev_content; in 2015, beside unsigned. */
+	[PLAN_REDACT_PREVIOUS] = {
+		"UPDATE %1$s.events e SET raw = NULL, "
+		"unsigned = CASE WHEN e.unsigned ? 'prev_content' THEN jsonb_set(e.unsigned, '{prev_content}', $7) ELSE e.unsigned END, "
+		"extra = CASE WHEN e.extra ? 'prev_content' THEN jsonb_set(e.extra, '{prev_content}', $7) ELSE e.extra END "
+		"WHERE e.room_id = $3 AND e.type = $4 AND e.state_key = $5 AND e.stream_id <> $1 AND (e.unsigned->'prev_content' = $6 "
+		"OR e.extra->'prev_content' = $6 OR e.unsigned ? 'prev_content' AND e.unsigned->>'replaces_state' = $2)",
+		7, COPY_TYPES
+	},
+	/* An invite or a knock brings some of the room's state with it. */
+	[PLAN_REDACT_STRIPPED] = {
+		"UPDATE %1$s.events e SET raw = NULL, unsigned = e.unsigned || (SELECT jsonb_object_agg(s.key, jsonb_path_query_array(s.value, "
+		"'$[*] ? (!(@.type == $type && @.state_key == $state_key))', jsonb_build_object('type', $4, 'state_key', $5))) "
+		"FROM jsonb_each(e.unsigned) s WHERE s.key IN ('invite_room_state', 'knock_room_state')) "
+		"WHERE e.room_id = $3 AND e.unsigned ?| '{invite_room_state,knock_room_state}'",
+		7, COPY_TYPES
+	},
+	/* What servers aggregate of an event's relations holds the latest of them. */
+	[PLAN_REDACT_BUNDLES] = {
+		"UPDATE %1$s.events e SET raw = NULL, unsigned = e.unsigned - 'm.relations' "
+		"WHERE e.event_id = matrix.relates_to($6) AND e.unsigned ? 'm.relations'",
+		7, COPY_TYPES
+	},
+	[PLAN_REDACT_BESIDE] = {
+		"WITH rejected AS (UPDATE %1$s.rejected r SET raw = jsonb_build_object('event_id', $2)::text, violations = '[]' WHERE r.event_id = $2), "
+		"letters AS (UPDATE %1$s.dead_letters d SET error = NULL WHERE d.stream_id = $1 AND d.error IS NOT NULL) "
+		"UPDATE %1$s.worker_parts p SET error = NULL WHERE p.failing = $1 AND p.error IS NOT NULL",
+		7, COPY_TYPES
+	},
+	[PLAN_REDACT_REASON] = {
+		"UPDATE %1$s.events e SET unsigned = coalesce(e.unsigned, '{}') || $2 WHERE e.redacted_by = $1",
+		2, {TEXTOID, JSONBOID}
+	},
+	[PLAN_REDACTIONS] = {
+		"SELECT e.* FROM %1$s.events e WHERE e.type = 'm.room.redaction' AND e.redacts IS NOT NULL AND e.stream_id > $1 "
+		"ORDER BY e.stream_id LIMIT 1000",
+		1, {INT8OID}
+	},
+	[PLAN_REDACTIONS_AFTER] = {
+		"SELECT e.* FROM %1$s.events e WHERE e.type = 'm.room.redaction' AND e.redacts IS NOT NULL AND e.room_id = ANY ($1) "
+		"AND e.stream_id > $2 AND e.stream_id <> ALL ($3)",
+		3, {TEXTARRAYOID, INT8OID, INT8ARRAYOID}
+	},
 	[PLAN_EVENT] = {
 		"SELECT e.* FROM %1$s.events e WHERE e.event_id = $1",
 		1, {TEXTOID}
@@ -186,8 +252,8 @@ static const struct
 	},
 	[PLAN_REFUSE] = {
 		"WITH refused AS (DELETE FROM %1$s.events e WHERE e.stream_id = $1[1] RETURNING e.*) "
-		"INSERT INTO %1$s.rejected (raw, violations) "
-		"SELECT coalesce(e.raw, matrix.event_json(e)::text), $2[1]::jsonb FROM refused e",
+		"INSERT INTO %1$s.rejected (raw, violations, event_id) "
+		"SELECT coalesce(e.raw, matrix.event_json(e)::text), $2[1]::jsonb, e.event_id FROM refused e",
 		2, {INT8ARRAYOID, TEXTARRAYOID}
 	},
 };
@@ -218,6 +284,21 @@ run_plan(Store *store, PlanId id, Datum *values)
 {
 	int			result = SPI_execute_plan(get_plan(store, id), values, NULL, false, 0);
 
+	if (result < 0)
+		elog(ERROR, "could not run a statement of the store: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+uint64
+run_latest(Store *store, PlanId id, const Datum *values, const bool *nulls)
+{
+	char		flags[lengthof(plans[0].types)];
+	int			result;
+
+	for (int i = 0; i < plans[id].parameters; i++)
+		flags[i] = nulls != NULL && nulls[i] ? 'n' : ' ';
+	result = SPI_execute_snapshot(get_plan(store, id), unconstify(Datum *, values), flags, GetLatestSnapshot(), InvalidSnapshot,
+								  false, true, 0);
 	if (result < 0)
 		elog(ERROR, "could not run a statement of the store: %s", SPI_result_code_string(result));
 	return SPI_processed;
@@ -379,4 +460,13 @@ event_from_row(int row)
 	event->ts = row_int(row, 7, 0);
 	event->content = DatumGetJsonbPCopy(row_datum(row, 8, &isnull));
 	return event;
+}
+
+Row *
+row_from_spi(int row)
+{
+	Row		   *result = palloc(sizeof(*result));
+
+	row_from_tuple(result, heap_copytuple(SPI_tuptable->vals[row]), SPI_tuptable->tupdesc);
+	return result;
 }

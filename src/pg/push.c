@@ -124,6 +124,8 @@ push_fold(Fold *fold, Push *push)
 	{
 		const FoldEvent *event = fold->events[i];
 
+		if (event->again)
+			continue;
 		if (event->change != MX_MEMBER_NONE && start_entry(push, CHANNEL_MEMBER, &entry, event, event->state_key))
 		{
 			put_key(&entry, "prev");

@@ -347,13 +347,13 @@ state_positions(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = start_set(fcinfo, NULL);
 	Relation	events = table_open(PG_GETARG_OID(0), AccessShareLock);
-	Oid			index_oid = get_relname_relid("events_state", RelationGetNamespace(events));
+	Oid			index_oid;
 	Relation	index;
 	StateScan	state = {.room_id = PG_GETARG_DATUM(1), .greatest = PG_GETARG_INT64(2)};
 
 	if (pg_class_aclcheck(RelationGetRelid(events), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(events));
-	(void) get_store(events);
+	index_oid = get_store(events)->state_index;
 	if (!OidIsValid(index_oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

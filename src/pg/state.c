@@ -17,7 +17,7 @@ typedef struct StateRow
 static bool
 is_state(const FoldEvent *event)
 {
-	return event->state_key.text != NULL && event->room_id.text != NULL;
+	return event->state_key.text != NULL && event->room_id.text != NULL && event->stream_id > 0;
 }
 
 static bool

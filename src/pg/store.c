@@ -113,7 +113,7 @@ load_settings(Store *store)
 {
 	AsOwner		before = become_owner(store);
 	char	   *query = psprintf("SELECT presence_profile, presence_equal_level_bumps, calls_any_room, "
-								"presence_granularity_ms, push FROM %s.settings", store->schema);
+								"presence_granularity_ms, push, redact_same_sender_only FROM %s.settings", store->schema);
 	bool		isnull;
 
 	if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
@@ -129,6 +129,7 @@ load_settings(Store *store)
 		store->settings.presence_equal_level = DatumGetBool(SPI_getbinval(row, descriptor, 2, &isnull));
 		store->settings.calls_any_room = DatumGetBool(SPI_getbinval(row, descriptor, 3, &isnull));
 		store->settings.presence_granularity = DatumGetInt64(SPI_getbinval(row, descriptor, 4, &isnull));
+		store->settings.redact_same_sender_only = DatumGetBool(SPI_getbinval(row, descriptor, 6, &isnull));
 		push = SPI_getvalue(row, descriptor, 5);
 		store->settings.push = strcmp(push, "commit") == 0 ? PUSH_COMMIT : strcmp(push, "relay") == 0 ? PUSH_RELAY : PUSH_OFF;
 	}
@@ -191,6 +192,10 @@ build_store(Store *store, Relation events)
 	store->owner = events->rd_rel->relowner;
 	store->event_id_index = find_index(events, COLUMN_EVENT_ID);
 	store->position_index = find_index(events, COLUMN_STREAM_ID);
+	store->state_index = get_relname_relid("events_state", schema);
+	store->relation_index = get_relname_relid("events_relation", schema);
+	store->redacts_index = get_relname_relid("events_redacts", schema);
+	store->redaction_sequence = get_relname_relid("events_redactions", schema);
 	store->call_state = get_relname_relid("call_state", schema);
 
 	if (store->context != NULL)
@@ -245,18 +250,38 @@ get_store(Relation events)
 	return store;
 }
 
-/* INSERT INTO <store>.rejected (raw, violations) VALUES ($1, $2) */
-void
-quarantine(Store *store, text *raw, const mx_violations *violations)
+/* The id of what was refused, as far as it has one that can be kept. */
+static mx_string
+id_of_refused(const mx_value *root)
 {
-	Oid			types[] = {TEXTOID, JSONBOID};
-	Datum		values[] = {PointerGetDatum(raw), JsonbPGetDatum(jsonb_from_violations(violations))};
-	char	   *query = psprintf("INSERT INTO %s.rejected (raw, violations) VALUES ($1, $2)", store->schema);
-	AsOwner		before = become_owner(store);
+	mx_string	id = mx_string_of(mx_member(root, "event_id"));
 
-	if (SPI_execute_with_args(query, 2, types, values, NULL, false, 0) != SPI_OK_INSERT)
+	return id.length > MX_MAX_ID || (id.text != NULL && memchr(id.text, '\0', id.length) != NULL) ? (mx_string) {NULL, 0} : id;
+}
+
+/*
+ * Put an event into <store>.rejected; root NULL: it is no JSON.  Of a redacted
+ * event nothing but its id is kept.
+ */
+void
+quarantine(Store *store, text *raw, const mx_value *root, const mx_violations *violations)
+{
+	Oid			types[] = {TEXTOID, JSONBOID, TEXTOID};
+	mx_string	id = id_of_refused(root);
+	Datum		values[] = {
+		PointerGetDatum(raw), JsonbPGetDatum(jsonb_from_violations(violations)),
+		id.text == NULL ? (Datum) 0 : PointerGetDatum(cstring_to_text_with_len(id.text, id.length))
+	};
+	char	   *query = psprintf("INSERT INTO %1$s.rejected (raw, violations, event_id) "
+								 "SELECT CASE WHEN r.redacted THEN jsonb_build_object('event_id', $3)::text ELSE $1 END, "
+								 "CASE WHEN r.redacted THEN '[]' ELSE $2 END, $3 FROM (SELECT EXISTS ("
+								 "SELECT FROM %1$s.events e WHERE e.event_id = $3 AND e.redacted_by IS NOT NULL) AS redacted) r", store->schema);
+	AsOwner		before;
+	int			guc = enter_store(store, &before);
+
+	if (SPI_execute_with_args(query, lengthof(values), types, values, id.text == NULL ? "  n" : NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write to %s.rejected", store->schema);
-	become_caller(before);
+	leave_store(guc, before);
 }
 
 /*

@@ -1,5 +1,5 @@
 # Many writers at once on few rooms, users and calls: what is derived is the
-# fold of the stream whatever commits late, rolls back, is killed or crashes,
+# fold of the stream, and what is redacted is gone, whatever commits late, rolls back, is killed or crashes,
 # and writers of single statements never deadlock.
 use strict;
 use warnings;
@@ -18,28 +18,35 @@ $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION matrix_events;
 	SELECT matrix.create_store('chat');
-	-- Events at random: members, state, presence, calls, messages.
-	CREATE FUNCTION some_events(n int) RETURNS TABLE (type text, room_id text, sender text, state_key text, content jsonb)
+	-- Events at random: members, state, power levels, presence, calls, messages, edits, and redactions of events that are there or still to come.
+	CREATE SEQUENCE ids;
+	CREATE FUNCTION some_events(n int) RETURNS TABLE (event_id text, type text, room_id text, sender text, state_key text, content jsonb)
 	LANGUAGE sql VOLATILE AS $$
-		SELECT k.type, CASE WHEN k.type <> 'm.presence' THEN '!r' || r.room || ':x' END, u, 
-			CASE k.type WHEN 'm.room.member' THEN u WHEN 'm.room.topic' THEN '' END,
+		SELECT '$' || nextval('ids'), k.type, CASE WHEN k.type <> 'm.presence' THEN '!r' || r.room || ':x' END, u,
+			CASE k.type WHEN 'm.room.member' THEN u WHEN 'm.room.topic' THEN '' WHEN 'm.room.power_levels' THEN '' END,
 			CASE WHEN k.type = 'm.room.member' THEN jsonb_build_object('membership', (ARRAY['join', 'join', 'join', 'leave', 'ban', 'invite'])[1 + floor(r.a * 6)],
 					'displayname', 'n' || floor(r.b * 3))
 				WHEN k.type = 'm.room.topic' THEN jsonb_build_object('topic', r.b::text)
 				WHEN k.type = 'm.presence' THEN jsonb_build_object('presence', (ARRAY['online', 'offline', 'unavailable', 'hidden', 'free_for_chat'])[1 + floor(r.a * 5)])
-				WHEN k.type = 'm.room.message' THEN '{"msgtype": "m.text", "body": "b"}'
+				WHEN k.type = 'm.room.message' AND r.a < 0.6 THEN '{"msgtype": "m.text", "body": "b"}'
+				WHEN k.type = 'm.room.message' THEN jsonb_build_object('msgtype', 'm.text', 'body', '* e', 'm.new_content', '{"msgtype": "m.text", "body": "e"}'::jsonb,
+					'm.relates_to', jsonb_build_object('rel_type', 'm.replace', 'event_id', r.target))
+				WHEN k.type = 'm.room.redaction' THEN jsonb_build_object('redacts', r.target, 'reason', 'why')
+				WHEN k.type = 'm.room.power_levels' THEN jsonb_build_object('redact', 50, 'users', jsonb_build_object(u, 100 * round(r.a), '@u1:x1', 50))
 				ELSE jsonb_build_object('call_id', 'c' || floor(r.b * 12), 'version', '1', 'party_id', 'p' || floor(r.c * 2), 'lifetime', floor(r.c * 3000)::int,
 					'offer', '{"type": "offer", "sdp": ""}'::jsonb, 'answer', '{"type": "answer", "sdp": ""}'::jsonb, 'candidates', '[]'::jsonb,
 					'reason', 'user_hangup', 'selected_party_id', 'p' || floor(r.a * 2)) END
-		FROM (SELECT i, random() AS a, random() AS b, random() AS c, random() AS d, 1 + floor(random() * 4) AS room, '@u' || floor(random() * 5) || ':x' AS u
-			FROM generate_series(1, n) i) r,
+		FROM (SELECT i, random() AS a, random() AS b, random() AS c, random() AS d, 1 + floor(random() * 4) AS room, '@u' || o.one || ':x' || o.one AS u,
+				'$' || (SELECT greatest(1, last_value - 15 + floor(random() * 25))::int FROM ids) AS target
+			FROM generate_series(1, n) i, LATERAL (SELECT floor(random() * 5 + i * 0)::int AS one) o) r,
 			LATERAL (SELECT (ARRAY['m.room.member', 'm.room.member', 'm.room.topic', 'm.presence', 'm.presence', 'm.room.message', 'm.call.invite', 'm.call.invite',
-				'm.call.answer', 'm.call.hangup', 'm.call.candidates', 'm.call.reject', 'm.call.select_answer'])[1 + floor(r.d * 13)] AS type) k
+				'm.call.answer', 'm.call.hangup', 'm.call.candidates', 'm.call.reject', 'm.call.select_answer', 'm.room.message', 'm.room.message',
+				'm.room.redaction', 'm.room.redaction', 'm.room.redaction', 'm.room.power_levels'])[1 + floor(r.d * 19)] AS type) k
 	$$;
 	CREATE PROCEDURE single_statements(rounds int) LANGUAGE plpgsql AS $$
 	BEGIN
 		FOR i IN 1 .. rounds LOOP
-			INSERT INTO chat.events (type, room_id, sender, state_key, content)
+			INSERT INTO chat.events (event_id, type, room_id, sender, state_key, content)
 				SELECT * FROM some_events((1 + floor(random() * 12))::int);
 			IF random() < 0.1 THEN ROLLBACK; ELSE COMMIT; END IF;
 		END LOOP;
@@ -50,7 +57,7 @@ $node->safe_psql('postgres', q{
 			FOR j IN 1 .. (1 + floor(random() * 4))::int LOOP
 				-- A savepoint that is given up now and then.
 				BEGIN
-					INSERT INTO chat.events (type, room_id, sender, state_key, content) SELECT * FROM some_events((1 + floor(random() * 3))::int);
+					INSERT INTO chat.events (event_id, type, room_id, sender, state_key, content) SELECT * FROM some_events((1 + floor(random() * 3))::int);
 					IF random() < 0.2 THEN RAISE EXCEPTION USING ERRCODE = 'MXGIV'; END IF;
 				EXCEPTION WHEN SQLSTATE 'MXGIV' OR deadlock_detected THEN NULL;
 				END;
@@ -77,6 +84,7 @@ my @sessions = map { begin($node, 'CALL single_statements(120)') } 1 .. 4;
 is(join('', map { finish($_) } @sessions), '', 'writers of single statements, and none fails');
 cmp_ok(count_events(), '>', 1500, 'they wrote');
 verified('verify after single statements');
+cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM chat.events WHERE redacted_by IS NOT NULL'), '>', 20, 'they redacted');
 
 @sessions = ((map { begin($node, 'CALL transactions(80)') } 1 .. 4), begin($node, 'CALL deletions(30)'));
 push @sessions, begin($node, q{DO $$ BEGIN FOR i IN 1 .. 20 LOOP PERFORM matrix.presence_tick('chat', matrix.now_ms() + 400000), matrix.call_tick('chat'); COMMIT; END LOOP; END $$});

@@ -1,0 +1,48 @@
+/*
+ * redaction.h - redactions and the events that they take away
+ *
+ * redaction.c says who may redact and does it; targets.c finds what belongs
+ * together, whichever of the two comes first.
+ */
+#ifndef MATRIX_EVENTS_REDACTION_H
+#define MATRIX_EVENTS_REDACTION_H
+
+#include "derive.h"
+
+/* An m.room.redaction, and what is asked about it more than once. */
+typedef struct Redaction
+{
+	Row			row;
+	const mx_room_version *version;
+	const mx_value *because;	/* the event in the form of clients, or NULL: not made yet */
+} Redaction;
+
+/* An event that a redaction names, or an edit of that. */
+typedef struct Target
+{
+	const Row  *row;			/* as it was when it was found */
+	Redaction  *redaction;
+} Target;
+
+/* redaction.c: all is made in the current context */
+extern Redaction *make_redaction(Relation events, Store *store, const Row *row);
+extern List *add_target(List *targets, const Row *row, Redaction *redaction);
+extern const mx_value *tree_of_jsonb(mx_arena *arena, Jsonb *jsonb);
+
+/* Whether the redaction's sender may redact a row of the same room without the power level. */
+extern bool may_redact_own(Store *store, const Redaction *redaction, const Row *target);
+
+/* What the room's version leaves of a row's event, into the row. */
+extern void prune_row(Row *row, Redaction *redaction);
+
+/*
+ * Redact the targets as far as they may be, with the copies of their contents; a
+ * fold (or NULL) gets their new ones.  Called within the store, whose power
+ * levels are locked.
+ */
+extern void redact_all(Relation events, Store *store, List *targets, Fold *fold);
+
+/* targets.c */
+extern List *find_targets(Relation events, Store *store, Redaction *redaction, bool wait, List *targets);
+
+#endif

@@ -100,6 +100,7 @@ typedef enum OnInvalid
 
 extern int	on_invalid;			/* the setting matrix_events.on_invalid */
 extern bool notify;				/* the setting matrix_events.notify */
+extern bool in_batch;			/* matrix.take_batch is at work */
 
 /* module.c: the core's memory comes from a context, its regexes from PostgreSQL. */
 extern void arena_in(mx_arena *arena, MemoryContext context);
@@ -172,6 +173,10 @@ extern const mx_room_version *room_version_of_create(const mx_value *content);
 extern mx_string edited_id(const mx_value *content);
 extern bool redact_on_arrival(Relation events, Store *store, Row *row, mx_string edited);
 extern void note_row(Relation events, Store *store, int64 stream_id, bool is_message, bool open);
+
+/* How many events this session has skipped, and put into rejected. */
+extern int64 known_count;
+extern int64 refused_count;
 
 /* store.c */
 extern Store *get_store(Relation events);

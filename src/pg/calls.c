@@ -580,6 +580,7 @@ refuse(Fold *fold, const FoldEvent *event)
 	PG_TRY();
 	{
 		run_plan(fold->store, PLAN_REFUSE, as_arrays(one));
+		refused_count++;
 	}
 	PG_FINALLY();
 	{

@@ -23,7 +23,10 @@
 #include "commands/trigger.h"
 #include "core/redact.h"
 #include "executor/tuptable.h"
+#include "funcapi.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
@@ -167,6 +170,59 @@ fill_row(Row *row, ReadEvent *read, const mx_event *event, text *raw, int64 now)
 
 /* ---- an event that is there already ---- */
 
+int64		known_count = 0;
+int64		refused_count = 0;
+
+/* The transaction that has inserted an event of our batch, when we last met one. */
+static TransactionId other_writer = InvalidTransactionId;
+
+/*
+ * Two batches with the same events would wait for each other.  So we do not wait
+ * while we hold anything: matrix.take_batch rolls back, and begins again after
+ * wait_for_batch.
+ */
+static void
+fail_batch(TransactionId writer)
+{
+	other_writer = writer;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+			 errmsg("another transaction is inserting an event of this batch")));
+}
+
+/*
+ * matrix.wait_for_batch(events regclass) returns void: waits for that
+ * transaction.  Of those who begin again one is at work at a time.
+ */
+PG_FUNCTION_INFO_V1(wait_for_batch);
+Datum
+wait_for_batch(PG_FUNCTION_ARGS)
+{
+	LOCKTAG		tag;
+
+	/* The last field keeps it apart from users' advisory locks, and from those of derive.h. */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, PG_GETARG_OID(0), 0, 8);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (TransactionIdIsValid(other_writer))
+		XactLockTableWait(other_writer, NULL, NULL, XLTW_None);
+	other_writer = InvalidTransactionId;
+	PG_RETURN_VOID();
+}
+
+/* matrix.batch_counts() returns (known bigint, refused bigint): of this session. */
+PG_FUNCTION_INFO_V1(batch_counts);
+Datum
+batch_counts(PG_FUNCTION_ARGS)
+{
+	TupleDesc	descriptor;
+	Datum		values[] = {Int64GetDatum(known_count), Int64GetDatum(refused_count)};
+	bool		nulls[] = {false, false};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "matrix.batch_counts is declared with another result type");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+}
+
 static bool
 same_datum(Datum a, bool a_null, Datum b, bool b_null, EventColumn column)
 {
@@ -226,6 +282,8 @@ is_known(Relation events, const Store *store, const Row *row, bool *conflict)
 		}
 		index_endscan(scan);
 		ExecClearTuple(slot);
+		if (TransactionIdIsValid(wait_for) && in_batch)
+			fail_batch(wait_for);
 		if (TransactionIdIsValid(wait_for))
 			XactLockTableWait(wait_for, events, NULL, XLTW_None);
 	} while (TransactionIdIsValid(wait_for));
@@ -344,6 +402,8 @@ take_event(Relation events, HeapTuple tuple)
 			mx_violate(&read.violations, MX_CONFLICT, &path, "belongs to another event of this store");
 			quarantine(store, raw_of_row(&read, raw), read.root, &read.violations);
 		}
+		else
+			known_count++;
 		return NULL;
 	}
 	if (event.room_id != NULL)

@@ -12,6 +12,7 @@ PG_MODULE_MAGIC;
 
 int			on_invalid = ON_INVALID_ERROR;
 bool		notify = true;
+bool		in_batch = false;
 
 static const struct config_enum_entry on_invalid_options[] = {
 	{"error", ON_INVALID_ERROR, false},
@@ -34,6 +35,10 @@ _PG_init(void)
 							 "Whether this session's writes are pushed to who listens.",
 							 "off: neither notified nor queued for matrix.relay.",
 							 &notify, true, PGC_USERSET, 0, NULL, NULL, NULL);
+	/* Set by matrix.take_batch only. */
+	DefineCustomBoolVariable("matrix_events.in_batch",
+							 "Whether an event that another transaction is inserting fails the statement, which does not wait.",
+							 NULL, &in_batch, false, PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("matrix_events");
 }
 

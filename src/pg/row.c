@@ -192,8 +192,9 @@ row_is_shown(const Row *row)
 List *
 find_rows(Relation events, Oid index_oid, const mx_string *keys, int count, bool dirty)
 {
-	Relation	index = index_open(index_oid, AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(events, NULL);
+	/* The lock that the insertion holds: it need not be asked for again. */
+	Relation	index = index_open(index_oid, RowExclusiveLock);
+	TupleTableSlot *slot = NULL;
 	SnapshotData snapshot;
 	IndexScanDesc scan;
 	ScanKeyData conditions[MAX_KEYS];
@@ -206,16 +207,23 @@ find_rows(Relation events, Oid index_oid, const mx_string *keys, int count, bool
 		InitDirtySnapshot(snapshot);
 	scan = begin_index_scan(events, index, dirty ? &snapshot : SnapshotSelf, count);
 	index_rescan(scan, conditions, count, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	/* Mostly there is none, and no slot is needed. */
+	while (scan->xs_heap_continue || index_getnext_tid(scan, ForwardScanDirection) != NULL)
 	{
-		FoundRow   *one = palloc(sizeof(*one));
+		FoundRow   *one;
 
+		if (slot == NULL)
+			slot = table_slot_create(events, NULL);
+		if (!index_fetch_heap(scan, slot))
+			continue;
+		one = palloc(sizeof(*one));
 		one->writer = dirty ? snapshot.xmin : InvalidTransactionId;
 		row_from_tuple(&one->row, ExecCopySlotHeapTuple(slot), RelationGetDescr(events));
 		found = lappend(found, one);
 	}
 	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, AccessShareLock);
+	if (slot != NULL)
+		ExecDropSingleTupleTableSlot(slot);
+	index_close(index, RowExclusiveLock);
 	return found;
 }

@@ -282,6 +282,7 @@ quarantine(Store *store, text *raw, const mx_value *root, const mx_violations *v
 	if (SPI_execute_with_args(query, lengthof(values), types, values, id.text == NULL ? "  n" : NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write to %s.rejected", store->schema);
 	leave_store(guc, before);
+	refused_count++;
 }
 
 /*

@@ -540,15 +540,18 @@ look_at_inserted(Fold *fold, Relation events)
 	Own		   *own = own_of(RelationGetRelid(events));
 
 	mark(fold->store);
-	/* From now on, who inserts a message finds our redactions. */
+	if (!is_counted(own, fold->store))
+		forget_messages(own);
+	/* From now on, who inserts a message finds our redactions.  Our own messages are found by them. */
 	for (int i = 0; i < fold->count; i++)
 		if (!fold->events[i]->row->nulls[COLUMN_REDACTS])
 		{
-			(void) nextval_internal(fold->store->redaction_sequence, false);
+			int64		counted = nextval_internal(fold->store->redaction_sequence, false);
+
+			if (counted == fold->store->redactions_seen + 1)
+				fold->store->redactions_seen = counted;
 			break;
 		}
-	if (!is_counted(own, fold->store))
-		forget_messages(own);
 	waited = false;
 	if (!own->has_duty)
 		fold->targets = look_at_fold(own, fold, events);

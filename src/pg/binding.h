@@ -107,6 +107,16 @@ extern Jsonb *jsonb_from_value(const mx_value *value);
 extern Jsonb *jsonb_from_violations(const mx_violations *violations);
 extern text *text_from_value(const mx_value *string);
 
+/*
+ * relations.c: looking into a jsonb where it lies.  A container may be NULL or
+ * no object; then there is nothing in it.  Strings are the jsonb's.
+ */
+extern JsonbContainer *jsonb_container(JsonbContainer *container, const char *key);
+extern bool jsonb_string(JsonbContainer *container, const char *key, mx_string *string);
+extern bool jsonb_is_true(JsonbContainer *container, const char *key);
+/* What an event relates to, and how; false: to nothing, by an id that can be one. */
+extern bool jsonb_relation(Jsonb *content, mx_string *event_id, mx_string *rel_type);
+
 /* errors.c */
 pg_noreturn extern void raise_violations(const mx_violations *violations);
 

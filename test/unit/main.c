@@ -109,6 +109,7 @@ main(int argc, char **argv)
 	test_membership();
 	test_presence();
 	test_call();
+	test_words();
 	printf("unit: %d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }

@@ -45,5 +45,6 @@ extern void test_event(const char *data);
 extern void test_membership(void);
 extern void test_presence(void);
 extern void test_call(void);
+extern void test_words(void);
 
 #endif

@@ -93,7 +93,8 @@ normalize(uint32_t *text, size_t *length)
 	{
 		*length = mx_clean_text(text, *length);
 		text[*length] = 0;
-		text = unicode_normalize(UNICODE_NFKC, text);
+		if (unicode_is_normalized_quickcheck(UNICODE_NFKC, text) != UNICODE_NORM_QC_YES)
+			text = unicode_normalize(UNICODE_NFKC, text);
 		*length = 0;
 		while (text[*length] != 0 && *length < MAX_TEXT)
 			(*length)++;

@@ -110,6 +110,7 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 		low bigint;
 		high bigint;
 		bits int := 10;
+		too_far boolean;
 		wanted int := CASE WHEN ranked THEN 1000 ELSE max END;
 		given int := 0;
 		-- First the edits above before are looked at: some are of messages below it.
@@ -131,7 +132,7 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 		statement := format($sql$
 			WITH hit AS MATERIALIZED (
 				SELECT stream_id, event_id, CASE WHEN matrix.rel_type(content) = 'm.replace' THEN matrix.relates_to(content) END AS message
-				FROM %1$I.events WHERE %2$s @@ $1 AND matrix.is_searched(type)),
+				FROM %1$I.events WHERE %2$s @@ $1 AND matrix.is_searched(type) LIMIT 4000),
 			candidate AS MATERIALIZED (
 				SELECT h.stream_id, h.event_id, false AS is_edit FROM hit h WHERE h.message IS NULL
 				UNION ALL
@@ -143,7 +144,10 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 				FROM (SELECT e.stream_id, e.event_id FROM %1$I.events e WHERE $11 AND e.stream_id >= $4 AND e.stream_id <= $5 AND matrix.is_searched(e.type)) o,
 					LATERAL (SELECT FROM %1$I.events e
 						WHERE matrix.relates_to(e.content) COLLATE "C" = o.event_id AND matrix.rel_type(e.content) COLLATE "C" = 'm.replace' LIMIT 1) e)
-			(SELECT o.o AS event, edit.content AS edit, true AS is_event, NULL::bigint[] AS pending_at, NULL::text[] AS pending
+			SELECT NULL::matrix.event AS event, NULL::jsonb AS edit, (SELECT count(*) FROM hit) AS hits,
+				array_agg(c.stream_id) AS pending_at, array_agg(c.event_id) AS pending FROM candidate c WHERE c.is_edit AND c.stream_id < $4
+			UNION ALL
+			(SELECT o.o, edit.content, NULL, NULL, NULL
 			FROM (SELECT c.stream_id, array_agg(c.event_id) AS hits FROM candidate c
 					WHERE c.stream_id >= $4 AND c.stream_id <= $5 GROUP BY c.stream_id ORDER BY c.stream_id DESC) c
 				CROSS JOIN LATERAL (SELECT e::matrix.event AS o FROM %1$I.events e WHERE e.stream_id = c.stream_id LIMIT 1) o
@@ -157,8 +161,6 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 						THEN matrix.search_vector($9, (o.o).stream_id, (o.o).room_id, (o.o).sender, (o.o).type, (o.o).content)
 						ELSE matrix.search_vector($9, edit.stream_id, edit.room_id, edit.sender, edit.type, edit.content) END @@ $10)
 			ORDER BY c.stream_id DESC LIMIT $6)
-			UNION ALL
-			SELECT NULL, NULL, false, array_agg(c.stream_id), array_agg(c.event_id) FROM candidate c WHERE c.is_edit AND c.stream_id < $4
 		$sql$, store, matrix.search_expression(configs), matrix.edit_query(store));
 		LOOP
 			IF above AND (ask OR high < before) THEN
@@ -174,7 +176,10 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 					CASE WHEN above THEN before ELSE low END, high, CASE WHEN above THEN 0 ELSE wanted - given END,
 					rooms, senders, configs::regconfig[], words, ask
 			LOOP
-				IF NOT one.is_event THEN
+				IF one.hits IS NOT NULL THEN
+					-- Not all of them were read: after a part of the stream without any, this one is full of them.
+					too_far := one.hits = 4000 AND bits > 10;
+					EXIT WHEN too_far;
 					pending_at := coalesce(one.pending_at, '{}');
 					pending := coalesce(one.pending, '{}');
 					CONTINUE;
@@ -188,6 +193,10 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 					RETURN NEXT event;
 				END IF;
 			END LOOP;
+			IF too_far THEN
+				bits := greatest(bits - 3, 10);
+				CONTINUE;
+			END IF;
 			EXIT WHEN given >= wanted;
 			ask := ask OR above AND cardinality(pending) >= 500;
 			bits := matrix.next_window(bits, top - low + 1, CASE WHEN above THEN cardinality(pending) ELSE given END, CASE WHEN above THEN 500 ELSE wanted END);

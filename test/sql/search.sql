@@ -120,6 +120,12 @@ SELECT matrix.search_scope(-1025, 1024, '{!a:x,!b:x,!c:x}', '{@a:x}', '@b:x', tr
 SELECT matrix.search_scope(0, 70000, NULL, NULL, NULL, false), matrix.search_scope(1, 0, NULL, NULL, NULL, false) IS NULL;
 SELECT matrix.search_scope(-9223372036854775808, 9223372036854775807, NULL, NULL, NULL, false);
 
+-- Far back, and then more than are read at once: the windows become smaller again.
+SELECT setval('find.events_stream_id', 12000000) \g /dev/null
+SELECT pg_temp.say('$dense' || i, 'dense') FROM generate_series(1, 5000) i \g /dev/null
+SELECT setval('find.events_stream_id', 13000000), pg_temp.say('$gap', 'gap') \g /dev/null
+SELECT pg_temp.find('dense', max => 3), pg_temp.find('dense', before => 12000004), count(*), count(DISTINCT event_id), min(event_id COLLATE "C") FROM matrix.search('find', 'dense', max => 6000);
+
 -- Redacted: nothing is left.
 ALTER TABLE find.events DISABLE TRIGGER a_matrix_event;
 UPDATE find.events SET content = '{}' WHERE event_id IN ('$e', '$3');

@@ -10,6 +10,10 @@ CREATE FUNCTION matrix.is_searched(type text) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION matrix.is_searched(text) IS 'Whether matrix.search finds events of this type: m.room.message, m.sticker, m.room.name, m.room.topic.';
 
+CREATE FUNCTION matrix.searched_types() RETURNS text[]
+	AS 'MODULE_PATHNAME' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION matrix.searched_types() IS 'The types of events that matrix.search finds.';
+
 CREATE FUNCTION matrix.search_vector(configs regconfig[], stream_id bigint, room_id text, sender text, type text, content jsonb) RETURNS tsvector
 	AS 'MODULE_PATHNAME' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION matrix.search_vector(regconfig[], bigint, text, text, text, jsonb) IS
@@ -106,7 +110,7 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 		words tsquery := matrix.search_query(configs::regconfig[], query);
 		statement text;
 		first bigint;
-		top bigint;
+		scanned bigint := 0;
 		low bigint;
 		high bigint;
 		bits int := 10;
@@ -128,7 +132,6 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 		IF words IS NULL OR numnode(words) = 0 OR high IS NULL THEN
 			RETURN;
 		END IF;
-		top := high;
 		statement := format($sql$
 			WITH hit AS MATERIALIZED (
 				SELECT stream_id, event_id, CASE WHEN matrix.rel_type(content) = 'm.replace' THEN matrix.relates_to(content) END AS message
@@ -163,13 +166,20 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 			ORDER BY c.stream_id DESC LIMIT $6)
 		$sql$, store, matrix.search_expression(configs), matrix.edit_query(store));
 		LOOP
+			-- Over what is not searched; the order by type leaves one index only.
+			EXECUTE format($sql$
+				SELECT max(e.stream_id) FROM unnest($1) t, LATERAL (
+					SELECT e.stream_id FROM %I.events e WHERE e.type >= t AND e.type <= t AND e.stream_id <= $2
+					ORDER BY e.type DESC, e.stream_id DESC LIMIT 1) e
+			$sql$, store) INTO high USING matrix.searched_types(), high;
+			EXIT WHEN high IS NULL;
 			IF above AND (ask OR high < before) THEN
 				above := false;
 				high := least(high, before - 1);
 				bits := 10;
-				top := high;
+				scanned := 0;
+				CONTINUE;
 			END IF;
-			EXIT WHEN high < first;
 			low := greatest(high >> bits << bits, CASE WHEN above THEN before ELSE first END);
 			FOR one IN EXECUTE statement
 				USING words && matrix.search_scope(low, high, rooms, senders, NULL, above), pending_at, pending,
@@ -199,7 +209,8 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 			END IF;
 			EXIT WHEN given >= wanted;
 			ask := ask OR above AND cardinality(pending) >= 500;
-			bits := matrix.next_window(bits, top - low + 1, CASE WHEN above THEN cardinality(pending) ELSE given END, CASE WHEN above THEN 500 ELSE wanted END);
+			scanned := scanned + high - low + 1;
+			bits := matrix.next_window(bits, scanned, CASE WHEN above THEN cardinality(pending) ELSE given END, CASE WHEN above THEN 500 ELSE wanted END);
 			high := low - 1;
 		END LOOP;
 		RETURN QUERY SELECT b.* FROM unnest(best) b

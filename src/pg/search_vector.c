@@ -7,6 +7,8 @@
  */
 #include "search.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 /* What is searched: one row a type.  Weights are 0 to 3, for D to A. */
@@ -44,6 +46,18 @@ Datum
 is_searched(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(row_of(PG_GETARG_TEXT_PP(0)) >= 0);
+}
+
+/* matrix.searched_types() returns text[]: the types that are. */
+PG_FUNCTION_INFO_V1(searched_types);
+Datum
+searched_types(PG_FUNCTION_ARGS)
+{
+	Datum		types[lengthof(searched)];
+
+	for (int i = 0; i < lengthof(searched); i++)
+		types[i] = CStringGetTextDatum(searched[i].type);
+	PG_RETURN_ARRAYTYPE_P(construct_array(types, lengthof(searched), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* Spec: m.room.topic, TextualRepresentation: no mimetype is text/plain. */

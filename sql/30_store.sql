@@ -59,7 +59,8 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 				calls_any_room boolean NOT NULL DEFAULT false,
 				redact_same_sender_only boolean NOT NULL DEFAULT false,
 				preserve_room_overrides boolean NOT NULL DEFAULT false,
-				push text NOT NULL DEFAULT 'commit' CHECK (push IN ('commit', 'relay', 'off'))
+				push text NOT NULL DEFAULT 'commit' CHECK (push IN ('commit', 'relay', 'off')),
+				search_configs text[] COLLATE "C" NOT NULL DEFAULT '{simple}'
 			);
 			COMMENT ON TABLE %1$I.settings IS 'The settings of this store: one row.';
 			COMMENT ON COLUMN %1$I.settings.server_name IS 'The server name of the store''s own users, or null.';
@@ -75,9 +76,12 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			COMMENT ON COLUMN %1$I.settings.redact_same_sender_only IS 'Whether users without the power level may redact only their own events, not those of all users of their server.';
 			COMMENT ON COLUMN %1$I.settings.preserve_room_overrides IS 'Whether a change of profile leaves alone what a user calls himself in one room only.';
 			COMMENT ON COLUMN %1$I.settings.push IS 'Who notifies those who listen: writers when they commit (commit), matrix.relay (relay), nobody (off).';
+			COMMENT ON COLUMN %1$I.settings.search_configs IS 'The text search configurations of matrix.search. A change makes the index anew.';
 			INSERT INTO %1$I.settings (server_name) VALUES (%2$L);
 			CREATE TRIGGER a_matrix_settings AFTER UPDATE ON %1$I.settings
 				FOR EACH STATEMENT EXECUTE FUNCTION matrix.settings_after_update();
+			CREATE TRIGGER b_matrix_search AFTER UPDATE ON %1$I.settings
+				FOR EACH ROW WHEN (OLD.search_configs <> NEW.search_configs) EXECUTE FUNCTION matrix.search_configs_after_update();
 
 			CREATE TABLE %1$I.event_types (
 				type text COLLATE "C" PRIMARY KEY,
@@ -316,6 +320,7 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			CREATE TRIGGER b_matrix_truncated AFTER TRUNCATE ON %1$I.events
 				FOR EACH STATEMENT EXECUTE FUNCTION matrix.events_after_statement();
 		$sql$, name, server_name);
+		PERFORM matrix.make_search_index(name);
 		EXECUTE pg_catalog.format('CREATE VIEW %I.presence AS ', name) || matrix.presence_query(name, 'matrix.now_ms()');
 		EXECUTE pg_catalog.format('COMMENT ON VIEW %I.presence IS %L', name, 'The presence of users as others see it: who hides is offline. Derived; times follow the clock.');
 		EXECUTE pg_catalog.format('CREATE VIEW %I.calls AS ', name) || matrix.calls_query(name, 'matrix.now_ms()');

@@ -159,6 +159,16 @@ extern void matrix_sha256(const char *bytes, size_t length, char *base64);	/* an
 /* 32 bytes as MX_HASH_LENGTH characters. */
 extern void base64_from_hash(const uint8 *hash, char *base64);
 
+/*
+ * relations.c: looking into a jsonb where it lies.  A container may be NULL or
+ * no object; then there is nothing in it.  Strings are the jsonb's.
+ */
+extern JsonbContainer *jsonb_container(JsonbContainer *container, const char *key);
+extern bool jsonb_string(JsonbContainer *container, const char *key, mx_string *string);
+extern bool jsonb_is_true(JsonbContainer *container, const char *key);
+/* What an event relates to, and how; false: to nothing, by an id that can be one. */
+extern bool jsonb_relation(Jsonb *content, mx_string *event_id, mx_string *rel_type);
+
 /* errors.c */
 pg_noreturn extern void raise_violations(const mx_violations *violations);
 

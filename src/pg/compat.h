@@ -13,6 +13,10 @@
 #include "utils/guc.h"
 #include "utils/rel.h"
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #if PG_VERSION_NUM < 140000
 #error "matrix_events needs PostgreSQL 14 or later"
 #endif

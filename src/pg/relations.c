@@ -2,7 +2,8 @@
  * relations.c - what an event relates to: matrix.relates_to, matrix.rel_type
  *
  * Both are in an index of every store, so they run for each event that is
- * inserted: they look into the jsonb where it lies, without making a tree.
+ * inserted: they look into the jsonb where it lies, without making a tree.  So
+ * does search_vector.c.
  * Source: client-server API, Forming relationships between events; Rich replies.
  */
 #include "binding.h"
@@ -18,8 +19,8 @@ member(JsonbContainer *container, const char *key, JsonbValue *found)
 	return getKeyJsonValueFromContainer(container, key, strlen(key), found);
 }
 
-static JsonbContainer *
-object_member(JsonbContainer *container, const char *key)
+JsonbContainer *
+jsonb_container(JsonbContainer *container, const char *key)
 {
 	JsonbValue	found;
 
@@ -28,32 +29,45 @@ object_member(JsonbContainer *container, const char *key)
 	return found.val.binary.data;
 }
 
-/* A string that can be an identifier or a type. */
-static bool
-short_string(JsonbContainer *container, const char *key, mx_string *string)
+bool
+jsonb_string(JsonbContainer *container, const char *key, mx_string *string)
 {
 	JsonbValue	found;
 
-	if (member(container, key, &found) == NULL || found.type != jbvString ||
-		found.val.string.len == 0 || found.val.string.len > MX_MAX_ID)
+	if (member(container, key, &found) == NULL || found.type != jbvString)
 		return false;
 	*string = (mx_string) {found.val.string.val, found.val.string.len};
 	return true;
 }
 
-/* What relates to no event by an id that can be one has no relation. */
-static bool
-get_relation(Jsonb *content, mx_string *event_id, mx_string *rel_type)
+bool
+jsonb_is_true(JsonbContainer *container, const char *key)
 {
-	JsonbContainer *relation = object_member(&content->root, "m.relates_to");
 	JsonbValue	found;
+
+	return member(container, key, &found) != NULL && found.type == jbvBool && found.val.boolean;
+}
+
+/* It can be an identifier or a type. */
+static bool
+fits(mx_string string)
+{
+	return string.length > 0 && string.length <= MX_MAX_ID;
+}
+
+bool
+jsonb_relation(Jsonb *content, mx_string *event_id, mx_string *rel_type)
+{
+	JsonbContainer *relation = jsonb_container(&content->root, "m.relates_to");
 
 	if (relation == NULL)
 		return false;
-	if (member(relation, "rel_type", &found) != NULL && found.type == jbvString)
-		return short_string(relation, "rel_type", rel_type) && short_string(relation, "event_id", event_id);
-	*rel_type = mx_string_from("m.in_reply_to");
-	return short_string(object_member(relation, "m.in_reply_to"), "event_id", event_id);
+	if (!jsonb_string(relation, "rel_type", rel_type))
+	{
+		*rel_type = mx_string_from("m.in_reply_to");
+		relation = jsonb_container(relation, "m.in_reply_to");
+	}
+	return jsonb_string(relation, "event_id", event_id) && fits(*event_id) && fits(*rel_type);
 }
 
 /*
@@ -67,7 +81,7 @@ relates_to(PG_FUNCTION_ARGS)
 	mx_string	event_id;
 	mx_string	rel_type;
 
-	if (!get_relation(PG_GETARG_JSONB_P(0), &event_id, &rel_type))
+	if (!jsonb_relation(PG_GETARG_JSONB_P(0), &event_id, &rel_type))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(event_id.text, event_id.length));
 }
@@ -83,7 +97,7 @@ rel_type(PG_FUNCTION_ARGS)
 	mx_string	event_id;
 	mx_string	rel_type;
 
-	if (!get_relation(PG_GETARG_JSONB_P(0), &event_id, &rel_type))
+	if (!jsonb_relation(PG_GETARG_JSONB_P(0), &event_id, &rel_type))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(rel_type.text, rel_type.length));
 }

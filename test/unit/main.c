@@ -111,6 +111,7 @@ main(int argc, char **argv)
 	test_call();
 	test_identity(argv[1]);
 	test_power();
+	test_words();
 	printf("unit: %d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }

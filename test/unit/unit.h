@@ -47,5 +47,6 @@ extern void test_presence(void);
 extern void test_call(void);
 extern void test_identity(const char *data);
 extern void test_power(void);
+extern void test_words(void);
 
 #endif

@@ -153,6 +153,12 @@ SELECT redacts('@alice:x', '$rv1', '$v1', room => '!v:x'), sends('!v:x', 'm.room
 SELECT sends('!v:x', 'm.room.redaction', '@alice:x', '$rv3', '{"redacts": "$rv2"}');
 SELECT * FROM shown('$v1', '$v2', '$rv2');
 
+-- By matrix.send, in a room of either kind, once for a transaction id.
+SELECT (matrix.send('red', r, '@alice:x', 'm.room.redaction', '{"redacts": "$v1", "reason": "why"}', txn_id => 'a')).event_id = (matrix.send('red', r, '@alice:x', 'm.room.redaction', '{"redacts": "$v1"}', txn_id => 'a')).event_id AS once
+	FROM (VALUES ('!v:x')) v(r);
+SELECT redacts, extra FROM matrix.send('red', '!a:x', '@alice:x', 'm.room.redaction', '{"redacts": "$p"}');
+SELECT event_id, content, unsigned #> '{redacted_because,content}' AS because FROM red.events WHERE event_id IN ('$v1', '$p');
+
 -- Nobody else changes an event; whoever may insert, redacts.
 UPDATE red.events SET content = '{}' WHERE event_id = '$m4';
 UPDATE red.events SET redacted_by = '$r1' WHERE event_id = '$m4';

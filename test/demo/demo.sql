@@ -57,7 +57,7 @@ SELECT matrix.set_profile('demo_garden', '@alice:example.org', 'Alice of the gar
 SELECT type, room_id AS room, content->>'displayname' AS name FROM events ORDER BY stream_id DESC LIMIT 5;
 
 \echo 'She takes back what she said last, and no place holds it any more'
-SELECT e.event_id AS last FROM matrix.timeline('demo_garden', '!garden:example.org') e WHERE e.type = 'm.room.message' AND e.sender = '@alice:example.org' AND e.redacted_by IS NULL LIMIT 1 \gset
+SELECT e.event_id AS last FROM matrix.timeline('demo_garden', '!garden:example.org') e WHERE e.type = 'm.room.message' AND e.sender = '@alice:example.org' AND e.redacted_by IS NULL AND NOT e.content ? 'm.new_content' LIMIT 1 \gset
 SELECT content->>'body' AS body, (SELECT count(*) FROM matrix.erasure_report('demo_garden', event_id)) AS places FROM matrix.event('demo_garden', :'last');
 \o /dev/null
 SELECT matrix.send('demo_garden', '!garden:example.org', '@alice:example.org', 'm.room.redaction', jsonb_build_object('redacts', :'last'));

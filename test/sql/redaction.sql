@@ -22,7 +22,8 @@ SELECT sends('!a:x', 'm.room.create', '@alice:x', '$create', '{"room_version": "
 -- One's own event, with all that stood in it and beside it.
 SELECT sends('!a:x', 'm.room.message', '@bob:z', '$m1', '{"msgtype": "m.text", "body": "secret"}', unsigned => '{"age": 1, "secret": 1}',
 	extra => '{"hashes": {"sha256": "h"}, "depth": 7, "secret": 2, "prev_events": ["$levels"]}');
-SELECT redacts('@bob:z', '$r1', '$m1', 'I did not mean it');
+SELECT sends('!a:x', 'm.room.redaction', '@bob:z', '$r1', '{"reason": "I did not mean it"}', unsigned => '{"age": 1}',
+	extra => '{"redacts": "$m1", "hashes": {"sha256": "h"}, "signatures": {}, "auth_events": [], "depth": 8}');
 SELECT matrix.event_json(e) FROM red.events e WHERE e.event_id = '$m1';
 SELECT redacts FROM red.events WHERE event_id = '$r1';
 

@@ -135,7 +135,8 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			CREATE INDEX events_presence ON %1$I.events (sender, stream_id) WHERE type = 'm.presence';
 			CREATE INDEX events_redacts ON %1$I.events (redacts) WHERE redacts IS NOT NULL;
 			CREATE INDEX events_redacted ON %1$I.events (redacted_by) WHERE redacted_by IS NOT NULL;
-			CREATE INDEX events_stripped ON %1$I.events (room_id) WHERE unsigned ?| '{invite_room_state,knock_room_state}';
+			CREATE INDEX events_stripped ON %1$I.events (room_id)
+				WHERE unsigned ?| '{invite_room_state,knock_room_state}' OR extra ?| '{invite_room_state,knock_room_state}';
 			CREATE INDEX events_call ON %1$I.events (room_id, stream_id) WHERE type LIKE 'm.call.%%';
 			CREATE INDEX events_relation ON %1$I.events
 				((matrix.relates_to(content) COLLATE "C"), (matrix.rel_type(content) COLLATE "C"), type, stream_id)
@@ -310,6 +311,7 @@ CREATE FUNCTION matrix.create_store(name text, server_name text DEFAULT NULL) RE
 			ALTER TABLE %1$I.call_state ALTER hangup_reason SET STATISTICS 0;
 			ALTER TABLE %1$I.rejected ALTER raw SET STATISTICS 0, ALTER violations SET STATISTICS 0;
 			ALTER TABLE %1$I.dead_letters ALTER error SET STATISTICS 0;
+			ALTER TABLE %1$I.worker_parts ALTER error SET STATISTICS 0;
 
 			CREATE TRIGGER a_matrix_event BEFORE INSERT OR UPDATE ON %1$I.events
 				FOR EACH ROW EXECUTE FUNCTION matrix.events_before_row();

@@ -19,7 +19,7 @@ CREATE FUNCTION matrix.profile_statement(store text, changed text) RETURNS text
 					OR nullif(c.avatar_url, '') IS DISTINCT FROM nullif(c.old_avatar_url, '')),
 			clock AS MATERIALIZED (SELECT matrix.now_ms() AS now)
 			INSERT INTO %1$I.events (type, room_id, sender, state_key, origin_server_ts, content, unsigned)
-			SELECT 'm.room.member', s.room_id, c.user_id, c.user_id, clock.now, n.content, jsonb_build_object('prev_content', s.content)
+			SELECT 'm.room.member', s.room_id, c.user_id, c.user_id, clock.now, n.content, jsonb_build_object('prev_content', s.content, 'replaces_state', s.event_id)
 			FROM changed c JOIN %1$I.room_state s ON s.state_key = c.user_id AND s.membership = 'join'
 				CROSS JOIN clock CROSS JOIN %1$I.settings o, LATERAL (
 				SELECT s.content - '{displayname,avatar_url,join_authorised_via_users_server,third_party_invite,reason}'::text[]

@@ -230,7 +230,9 @@ CREATE FUNCTION matrix.bury(store text, worker text, stream_id bigint, failures 
 	BEGIN
 		EXECUTE format($sql$
 			INSERT INTO %1$I.dead_letters AS d (worker, stream_id, event_id, failures, error)
-			SELECT $1, $2, (SELECT e.event_id FROM %1$I.events e WHERE e.stream_id = $2), $3, $4
+			-- Of a redacted event nothing is said: it might repeat what stood there.
+			SELECT $1, $2, e.event_id, $3, CASE WHEN e.redacted_by IS NULL THEN $4 END
+			FROM (SELECT) nothing LEFT JOIN %1$I.events e ON e.stream_id = $2
 			ON CONFLICT ON CONSTRAINT dead_letters_pkey DO UPDATE SET failures = d.failures + excluded.failures, error = excluded.error,
 				failed = excluded.failed, redeliver = false, delivered = false
 		$sql$, store) USING worker, stream_id, failures, error;
@@ -309,7 +311,9 @@ CREATE FUNCTION matrix.worker_fail(store text, worker text, stream_id bigint, er
 			PERFORM matrix.bury(store, worker, stream_id, failed, error);
 			RETURN matrix.worker_ack(store, worker, stream_id, process);
 		END IF;
-		EXECUTE format('UPDATE %I.worker_parts p SET failing = $3, failures = $4, error = $5 WHERE p.worker = $1 AND p.part = $2', store)
+		EXECUTE format('UPDATE %1$I.worker_parts p SET failing = $3, failures = $4,
+			error = CASE WHEN NOT EXISTS (SELECT FROM %1$I.events e WHERE e.stream_id = $3 AND e.redacted_by IS NOT NULL) THEN $5 END
+			WHERE p.worker = $1 AND p.part = $2', store)
 			USING worker, own.part, stream_id, failed, error;
 		RETURN false;
 	END

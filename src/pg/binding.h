@@ -179,10 +179,13 @@ extern void note_event(Relation events, int64 stream_id);
 extern bool redacting;			/* rows of events change because they are redacted */
 extern const mx_room_version *room_version(Relation events, Store *store, mx_string room_id);
 extern const mx_room_version *room_version_of_create(const mx_value *content);
+/* Servers put contents of other events of its room into this row. */
+extern bool repeats_others(const Row *row);
 /* targets.c */
 extern mx_string edited_id(const mx_value *content);
 extern bool redact_on_arrival(Relation events, Store *store, Row *row, mx_string edited);
-extern void note_row(Relation events, Store *store, int64 stream_id, bool is_message, bool open);
+extern void note_row(Relation events, int64 stream_id);
+extern void note_message(Relation events, Store *store, const Row *row, bool open);
 
 /* How many events this session has skipped, and put into rejected. */
 extern int64 known_count;

@@ -191,7 +191,7 @@ run_fold(Fold *fold, Relation events, Push *push)
 		qsort(fold->events, fold->count, sizeof(*fold->events), by_position);
 		if (fold->mode != FOLD_STREAM)
 			lock_calls(fold);
-		if (fold->targets != NIL)
+		if (fold->targets != NIL || fold->repeating != NIL)
 			redact_found(fold, events);
 		fold_rows(fold, &state_derivation);
 		fold_rows(fold, &presence_derivation);

@@ -72,6 +72,7 @@ typedef struct Fold
 	bool		late;			/* some member was folded again: members of before are not known */
 	List	   *call_news;
 	List	   *targets;		/* of redactions: see redaction.c */
+	List	   *repeating;		/* rows that repeat contents of other events */
 } Fold;
 
 /* What a statement tells, by channel; see push.c. */
@@ -136,6 +137,7 @@ typedef enum PlanId
 	PLAN_CALL_JOINED,
 	PLAN_QUEUE_PUSH,
 	PLAN_REFUSE,
+	PLAN_QUARANTINE,
 	PLAN_POWER_LEVELS,
 	PLAN_LOCK_EVENT,
 	PLAN_REDACT,
@@ -144,6 +146,9 @@ typedef enum PlanId
 	PLAN_REDACT_BUNDLES,
 	PLAN_REDACT_BESIDE,
 	PLAN_REDACT_REASON,
+	PLAN_REPEATS_PREVIOUS,
+	PLAN_REPEATS_STRIPPED,
+	PLAN_REPEATS_BUNDLES,
 	PLAN_REDACTIONS,
 	PLAN_REDACTIONS_AFTER,
 	PLAN_OWN_EVENT,

@@ -359,7 +359,6 @@ take_event(Relation events, HeapTuple tuple)
 	text	   *raw = NULL;
 	bool		conflict;
 	mx_string	edited;
-	bool		checked = true;
 	bool		open = false;
 	int64		now = now_ms();
 	Datum	   *values = palloc(sizeof(Datum) * descriptor->natts);
@@ -411,9 +410,8 @@ take_event(Relation events, HeapTuple tuple)
 		if (mx_equals_text(event.type, "m.room.redaction") && row_is_shown(&row))
 			put_column(&row, COLUMN_REDACTS, mx_redacts(read.root, room_version(events, store, mx_string_of(event.room_id))));
 		edited = event.state_key == NULL ? edited_id(event.content) : (mx_string) {NULL, 0};
-		/* Nobody can have named an id that is made here. */
-		checked = event.event_id == NULL && edited.text == NULL;
-		if (!checked)
+		/* Nobody has named an id that is made here. */
+		if (event.event_id != NULL || edited.text != NULL)
 			open = redact_on_arrival(events, store, &row, edited);
 	}
 	give_position(&row, store);
@@ -421,18 +419,24 @@ take_event(Relation events, HeapTuple tuple)
 	row.nulls[COLUMN_DERIVES] = !changes_derived(&event, &row);
 	if (!row.nulls[COLUMN_DERIVES])
 		note_event(events, row_position(&row));
-	if (event.room_id != NULL && (!checked || !row.nulls[COLUMN_DERIVES]))
-		note_row(events, store, row_position(&row), row.nulls[COLUMN_DERIVES], open);
+	if (event.room_id != NULL)
+		note_row(events, row_position(&row));
+	if (event.room_id != NULL && row.nulls[COLUMN_DERIVES])
+		note_message(events, store, &row, open);
 	memcpy(values, row.values, sizeof(row.values));
 	memcpy(nulls, row.nulls, sizeof(row.nulls));
 	return heap_form_tuple(descriptor, values, nulls);
 }
 
-/* An event is what was sent: only unsigned, which a server adds, may change. */
-static void
-refuse_change(Relation events, HeapTuple before, HeapTuple after)
+/*
+ * An event is what was sent: only unsigned, which a server adds, may change.  Of
+ * a redacted event it is the store's, and stays.
+ */
+static HeapTuple
+change_event(Relation events, HeapTuple before, HeapTuple after)
 {
 	TupleDesc	descriptor = RelationGetDescr(events);
+	Row			row;
 
 	for (int i = 0; i < descriptor->natts; i++)
 	{
@@ -454,6 +458,20 @@ refuse_change(Relation events, HeapTuple before, HeapTuple after)
 					 errhint("To take content away, insert an m.room.redaction event that redacts it; "
 							 "to replace a message, insert one that relates to it by m.replace.")));
 	}
+	if (redacting)
+		return after;
+	row_from_tuple(&row, after, descriptor);
+	if (!row.nulls[COLUMN_REDACTED_BY])
+	{
+		int			column = COLUMN_UNSIGNED + 1;
+		bool		is_null;
+		Datum		stays = heap_getattr(before, column, descriptor, &is_null);
+
+		return heap_modify_tuple_by_cols(after, descriptor, 1, &column, &stays, &is_null);
+	}
+	if (!row.nulls[COLUMN_ROOM_ID] && repeats_others(&row))
+		note_message(events, get_store(events), &row, false);
+	return after;
 }
 
 /*
@@ -477,9 +495,6 @@ events_before_row(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		result = take_event(trigger->tg_relation, trigger->tg_trigtuple);
 	else
-	{
-		refuse_change(trigger->tg_relation, trigger->tg_trigtuple, trigger->tg_newtuple);
-		result = trigger->tg_newtuple;
-	}
+		result = change_event(trigger->tg_relation, trigger->tg_trigtuple, trigger->tg_newtuple);
 	return PointerGetDatum(result);
 }

@@ -27,6 +27,21 @@
 /* Of a redacted event: stream_id, event_id, room_id, type, state_key, its content before and after. */
 #define COPY_TYPES {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID}
 
+/* The event e with another content of the one that it replaced. */
+#define PREVIOUS_SQL(content) \
+	"unsigned = CASE WHEN e.unsigned ? 'prev_content' THEN jsonb_set(e.unsigned, '{prev_content}', " content ") ELSE e.unsigned END, " \
+	"extra = CASE WHEN e.extra ? 'prev_content' THEN jsonb_set(e.extra, '{prev_content}', " content ") ELSE e.extra END "
+/* The state that an invite or a knock brings along in an object, without some. */
+#define STRIPPED_SQL(object, condition) \
+	"(SELECT coalesce(jsonb_object_agg(s.key, (SELECT coalesce(jsonb_agg(i.item ORDER BY i.n), '[]') " \
+	"FROM jsonb_path_query_array(s.value, '$[*]') v, jsonb_array_elements(v) WITH ORDINALITY i(item, n) WHERE (" condition ") IS NOT TRUE)), '{}') " \
+	"FROM jsonb_each(" object ") s WHERE s.key IN ('invite_room_state', 'knock_room_state')) "
+/* ... namely what was redacted and is not the content of another event as well. */
+#define STRIPPED_REDACTED_SQL \
+	"EXISTS (SELECT FROM %1$s.events o WHERE o.room_id = e.room_id AND o.type = i.item->>'type' AND o.state_key = i.item->>'state_key' " \
+	"AND o.redacted_by IS NOT NULL) AND NOT EXISTS (SELECT FROM %1$s.events o WHERE o.room_id = e.room_id " \
+	"AND o.type = i.item->>'type' AND o.state_key = i.item->>'state_key' AND o.content = i.item->'content')"
+
 /* %1$s is the store's schema. */
 static const struct
 {
@@ -180,27 +195,32 @@ static const struct
 		"WHERE e.stream_id = $1 RETURNING " EVENT_COLUMNS_SQL,
 		6, {INT8OID, JSONBOID, JSONBOID, JSONBOID, TEXTOID, JSONBOID}
 	},
-	/* What replaced a state event has its content under prev_content; in 2015, beside unsigned. */
+	/*
+	 * What replaced a state event has its content under prev_content; in 2015,
+	 * beside unsigned.  What does not say what it replaced, replaced the one before.
+	 */
 	[PLAN_REDACT_PREVIOUS] = {
-		"UPDATE %1$s.events e SET raw = NULL, "
-		"unsigned = CASE WHEN e.unsigned ? 'prev_content' THEN jsonb_set(e.unsigned, '{prev_content}', $7) ELSE e.unsigned END, "
-		"extra = CASE WHEN e.extra ? 'prev_content' THEN jsonb_set(e.extra, '{prev_content}', $7) ELSE e.extra END "
-		"WHERE e.room_id = $3 AND e.type = $4 AND e.state_key = $5 AND e.stream_id <> $1 AND (e.unsigned->'prev_content' = $6 "
-		"OR e.extra->'prev_content' = $6 OR e.unsigned ? 'prev_content' AND e.unsigned->>'replaces_state' = $2)",
+		"UPDATE %1$s.events e SET raw = NULL, " PREVIOUS_SQL("$7")
+		"WHERE e.room_id = $3 AND e.type = $4 AND e.state_key = $5 AND e.stream_id <> $1 "
+		"AND (e.unsigned ? 'prev_content' OR e.extra ? 'prev_content') AND (e.unsigned->'prev_content' = $6 "
+		"OR e.extra->'prev_content' = $6 OR coalesce(e.unsigned->>'replaces_state', e.extra->>'replaces_state') = $2 "
+		"OR coalesce(e.unsigned->>'replaces_state', e.extra->>'replaces_state') IS NULL AND e.stream_id = ("
+		"SELECT min(n.stream_id) FROM %1$s.events n WHERE n.room_id = $3 AND n.type = $4 AND n.state_key = $5 AND n.stream_id > $1))",
 		7, COPY_TYPES
 	},
 	/* An invite or a knock brings some of the room's state with it. */
 	[PLAN_REDACT_STRIPPED] = {
-		"UPDATE %1$s.events e SET raw = NULL, unsigned = e.unsigned || (SELECT jsonb_object_agg(s.key, jsonb_path_query_array(s.value, "
-		"'$[*] ? (!(@.type == $type && @.state_key == $state_key))', jsonb_build_object('type', $4, 'state_key', $5))) "
-		"FROM jsonb_each(e.unsigned) s WHERE s.key IN ('invite_room_state', 'knock_room_state')) "
-		"WHERE e.room_id = $3 AND e.unsigned ?| '{invite_room_state,knock_room_state}'",
+		"UPDATE %1$s.events e SET raw = NULL, "
+		"unsigned = e.unsigned || " STRIPPED_SQL("e.unsigned", "i.item->>'type' = $4 AND i.item->>'state_key' = $5") ", "
+		"extra = e.extra || " STRIPPED_SQL("e.extra", "i.item->>'type' = $4 AND i.item->>'state_key' = $5")
+		"WHERE e.room_id = $3 AND (e.unsigned ?| '{invite_room_state,knock_room_state}' OR e.extra ?| '{invite_room_state,knock_room_state}')",
 		7, COPY_TYPES
 	},
-	/* What servers aggregate of an event's relations holds the latest of them. */
+	/* What servers aggregate of an event's relations holds the latest of them, and that its edits. */
 	[PLAN_REDACT_BUNDLES] = {
 		"UPDATE %1$s.events e SET raw = NULL, unsigned = e.unsigned - 'm.relations' "
-		"WHERE e.event_id = matrix.relates_to($6) AND e.unsigned ? 'm.relations'",
+		"WHERE e.event_id = ANY (ARRAY[matrix.relates_to($6), (SELECT matrix.relates_to(r.content) FROM %1$s.events r "
+		"WHERE r.event_id = matrix.relates_to($6) AND r.room_id = $3)]) AND e.room_id = $3 AND e.unsigned ? 'm.relations'",
 		7, COPY_TYPES
 	},
 	[PLAN_REDACT_BESIDE] = {
@@ -212,6 +232,31 @@ static const struct
 	[PLAN_REDACT_REASON] = {
 		"UPDATE %1$s.events e SET unsigned = coalesce(e.unsigned, '{}') || $2 WHERE e.redacted_by = $1",
 		2, {TEXTOID, JSONBOID}
+	},
+	/* The same of rows that are new, of which what they repeat may have been redacted before. */
+	[PLAN_REPEATS_PREVIOUS] = {
+		"UPDATE %1$s.events e SET raw = NULL, " PREVIOUS_SQL("o.content")
+		"FROM unnest($1) h(stream_id), LATERAL (SELECT o.content FROM %1$s.events n, LATERAL ("
+		"SELECT o.* FROM %1$s.events o WHERE o.event_id = coalesce(n.unsigned->>'replaces_state', n.extra->>'replaces_state', ("
+		"SELECT p.event_id FROM %1$s.events p WHERE p.room_id = n.room_id AND p.type = n.type AND p.state_key = n.state_key "
+		"AND p.stream_id < n.stream_id ORDER BY p.stream_id DESC LIMIT 1)) LIMIT 1) o "
+		"WHERE n.stream_id = h.stream_id AND o.room_id = n.room_id AND o.type = n.type AND o.state_key = n.state_key "
+		"AND o.redacted_by IS NOT NULL AND (n.unsigned->'prev_content' <> o.content OR n.extra->'prev_content' <> o.content) LIMIT 1) o "
+		"WHERE e.stream_id = h.stream_id",
+		1, {INT8ARRAYOID}
+	},
+	[PLAN_REPEATS_STRIPPED] = {
+		"UPDATE %1$s.events e SET raw = NULL, unsigned = e.unsigned || " STRIPPED_SQL("e.unsigned", STRIPPED_REDACTED_SQL) ", "
+		"extra = e.extra || " STRIPPED_SQL("e.extra", STRIPPED_REDACTED_SQL)
+		"WHERE e.stream_id = ANY ($1) AND (e.unsigned ?| '{invite_room_state,knock_room_state}' OR e.extra ?| '{invite_room_state,knock_room_state}')",
+		1, {INT8ARRAYOID}
+	},
+	[PLAN_REPEATS_BUNDLES] = {
+		"UPDATE %1$s.events e SET raw = NULL, unsigned = e.unsigned - 'm.relations' "
+		"WHERE e.stream_id = ANY ($1) AND e.unsigned ? 'm.relations' AND EXISTS ("
+		"SELECT FROM jsonb_path_query(e.unsigned->'m.relations', '$.**.event_id') i, LATERAL ("
+		"SELECT FROM %1$s.events o WHERE o.event_id = i #>> '{}' AND o.redacted_by IS NOT NULL LIMIT 1) o)",
+		1, {INT8ARRAYOID}
 	},
 	[PLAN_REDACTIONS] = {
 		"SELECT e.* FROM %1$s.events e WHERE e.type = 'm.room.redaction' AND e.redacts IS NOT NULL AND e.stream_id > $1 "
@@ -249,6 +294,13 @@ static const struct
 		"SELECT e.* FROM matrix.state_positions($1, $2, $3) WITH ORDINALITY p(stream_id, n) "
 		"JOIN %1$s.events e ON e.stream_id = p.stream_id ORDER BY p.n DESC",
 		3, {REGCLASSOID, TEXTOID, INT8OID}
+	},
+	/* A redaction that is just at work is waited for, and waits for us. */
+	[PLAN_QUARANTINE] = {
+		"INSERT INTO %1$s.rejected (raw, violations, event_id) "
+		"SELECT CASE WHEN r.redacted THEN jsonb_build_object('event_id', $3)::text ELSE $1 END, CASE WHEN r.redacted THEN '[]' ELSE $2 END, $3 "
+		"FROM (SELECT (SELECT e.redacted_by IS NOT NULL FROM %1$s.events e WHERE e.event_id = $3 FOR KEY SHARE) AS redacted) r",
+		3, {TEXTOID, JSONBOID, TEXTOID}
 	},
 	[PLAN_REFUSE] = {
 		"WITH refused AS (DELETE FROM %1$s.events e WHERE e.stream_id = $1[1] RETURNING e.*) "

@@ -12,6 +12,7 @@
 #include "redaction.h"
 
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "core/power.h"
 #include "core/redact.h"
 #include "miscadmin.h"
@@ -295,9 +296,8 @@ redact_copies(Store *store, const Row *was, const Row *is)
 	};
 	bool		nulls[lengthof(values)] = {false, false, false, false, was->nulls[COLUMN_STATE_KEY], false, false};
 
-	if (was->nulls[COLUMN_STATE_KEY])
-		run_redacting(store, PLAN_REDACT_BUNDLES, values, nulls);
-	else
+	run_redacting(store, PLAN_REDACT_BUNDLES, values, nulls);
+	if (!was->nulls[COLUMN_STATE_KEY])
 	{
 		run_redacting(store, PLAN_REDACT_PREVIOUS, values, nulls);
 		run_redacting(store, PLAN_REDACT_STRIPPED, values, nulls);
@@ -395,6 +395,46 @@ redact_all(Relation events, Store *store, List *targets, Fold *fold)
 		if (may_redact(events, store, target->redaction, target->row))
 			redact_target(events, store, target, fold, targets);
 	}
+}
+
+/* ---- what comes after it was redacted ---- */
+
+static bool
+has_key(const Row *row, EventColumn column, const char *key)
+{
+	return !row->nulls[column] && jsonb_container(&DatumGetJsonbP(row->values[column])->root, key) != NULL;
+}
+
+bool
+repeats_others(const Row *row)
+{
+	static const char *const keys[] = {"prev_content", "invite_room_state", "knock_room_state", "m.relations"};
+
+	for (int i = 0; i < lengthof(keys); i++)
+		if (has_key(row, COLUMN_UNSIGNED, keys[i]) || has_key(row, COLUMN_EXTRA, keys[i]))
+			return true;
+	return false;
+}
+
+void
+redact_repeated(Store *store, List *rows)
+{
+	static const Oid types[] = {INT8OID};
+	Columns    *ids = make_columns(1, types);
+	Datum	   *values;
+	ListCell   *cell;
+
+	if (rows == NIL)
+		return;
+	foreach(cell, rows)
+	{
+		add_row(ids);
+		put_datum(ids, 0, ((Row *) lfirst(cell))->values[COLUMN_STREAM_ID]);
+	}
+	values = as_arrays(ids);
+	run_redacting(store, PLAN_REPEATS_PREVIOUS, values, NULL);
+	run_redacting(store, PLAN_REPEATS_STRIPPED, values, NULL);
+	run_redacting(store, PLAN_REPEATS_BUNDLES, values, NULL);
 }
 
 /* ---- all over again ---- */

@@ -37,10 +37,16 @@ extern void prune_row(Row *row, Redaction *redaction);
 
 /*
  * Redact the targets as far as they may be, with the copies of their contents; a
- * fold (or NULL) gets their new ones.  Called within the store, whose power
- * levels are locked.
+ * fold (or NULL) gets their new ones.  Called within the store, whose rooms' locks
+ * are held.
  */
 extern void redact_all(Relation events, Store *store, List *targets, Fold *fold);
+
+/*
+ * Rows that repeat contents of other events: what of that was redacted goes.
+ * Called within the store, whose room's lock is held.
+ */
+extern void redact_repeated(Store *store, List *rows);
 
 /* targets.c */
 extern List *find_targets(Relation events, Store *store, Redaction *redaction, bool wait, List *targets);

@@ -8,13 +8,11 @@
  * All SQL here runs as the owner of the store, with qualified names, the way
  * ri_triggers.c does it.
  */
-#include "binding.h"
+#include "derive.h"
 
 #include "access/genam.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -266,21 +264,16 @@ id_of_refused(const mx_value *root)
 void
 quarantine(Store *store, text *raw, const mx_value *root, const mx_violations *violations)
 {
-	Oid			types[] = {TEXTOID, JSONBOID, TEXTOID};
 	mx_string	id = id_of_refused(root);
 	Datum		values[] = {
 		PointerGetDatum(raw), JsonbPGetDatum(jsonb_from_violations(violations)),
 		id.text == NULL ? (Datum) 0 : PointerGetDatum(cstring_to_text_with_len(id.text, id.length))
 	};
-	char	   *query = psprintf("INSERT INTO %1$s.rejected (raw, violations, event_id) "
-								 "SELECT CASE WHEN r.redacted THEN jsonb_build_object('event_id', $3)::text ELSE $1 END, "
-								 "CASE WHEN r.redacted THEN '[]' ELSE $2 END, $3 FROM (SELECT EXISTS ("
-								 "SELECT FROM %1$s.events e WHERE e.event_id = $3 AND e.redacted_by IS NOT NULL) AS redacted) r", store->schema);
+	bool		nulls[] = {false, false, id.text == NULL};
 	AsOwner		before;
 	int			guc = enter_store(store, &before);
 
-	if (SPI_execute_with_args(query, lengthof(values), types, values, id.text == NULL ? "  n" : NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write to %s.rejected", store->schema);
+	run_latest(store, PLAN_QUARANTINE, values, nulls);
 	leave_store(guc, before);
 	refused_count++;
 }

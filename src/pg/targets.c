@@ -31,6 +31,13 @@
 
 #define MAX_MESSAGES	512
 
+/* A row that no fold looks at. */
+typedef struct Message
+{
+	int64		stream_id;
+	bool		repeats;		/* contents of other events: see repeats_others */
+} Message;
+
 /*
  * Rows of one store.  Messages are looked at together, before their statement
  * locks anything, before the commit, or when there are many of them.
@@ -40,10 +47,12 @@ typedef struct Own
 	Oid			events;
 	int64		first;			/* positions from there on are ours, among others' */
 	int64		first_history;	/* and from there downwards */
-	bool		has_duty;		/* we have waited for others: whatever comes between, all is looked at again */
+	bool		has_duty;		/* whatever comes between, all is looked at again: we have waited for others, or what a look did was rolled back */
 	bool		open;			/* there are redactions that messages have to be held against */
 	int			count;
-	int64		messages[MAX_MESSAGES];	/* that were not looked at yet */
+	Message		messages[MAX_MESSAGES];	/* that were not looked at yet */
+	int			level;			/* of the messages the outermost level of savepoints */
+	int			looked;			/* the level of savepoints of a look at rows of outer ones; 0: there was none */
 	struct Own *next;
 } Own;
 
@@ -76,6 +85,25 @@ at_commit(XactEvent event, void *arg)
 	}
 }
 
+/* With a savepoint goes what was done, and said (mark), when rows from before it were looked at. */
+static void
+at_savepoint(SubXactEvent event, SubTransactionId within, SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	for (Own *own = all_own; own != NULL; own = own->next)
+	{
+		if (event == SUBXACT_EVENT_COMMIT_SUB)
+			own->level = Min(own->level, level - 1);
+		if (own->looked < level)
+			continue;
+		own->has_duty |= event == SUBXACT_EVENT_ABORT_SUB;
+		own->looked = event == SUBXACT_EVENT_COMMIT_SUB && level > 2 ? level - 1 : 0;
+	}
+}
+
 static Own *
 own_of(Oid events)
 {
@@ -89,15 +117,13 @@ own_of(Oid events)
 	if (!registered)
 	{
 		RegisterXactCallback(at_commit, NULL);
+		RegisterSubXactCallback(at_savepoint, NULL);
 		registered = true;
 	}
-	own = MemoryContextAlloc(TopTransactionContext, sizeof(*own));
+	own = MemoryContextAllocZero(TopTransactionContext, sizeof(*own));
 	own->events = events;
 	own->first = PG_INT64_MAX;
 	own->first_history = PG_INT64_MIN;
-	own->has_duty = false;
-	own->open = false;
-	own->count = 0;
 	own->next = all_own;
 	all_own = own;
 	return own;
@@ -106,11 +132,14 @@ own_of(Oid events)
 /* ---- locks ---- */
 
 /*
- * Power levels that an open transaction brings are waited for: they hold their
- * room's lock exclusively, and redactions share it.  The last field keeps it
- * apart from users' advisory locks and from the locks of calls.
+ * One redaction at a time is at work in a room, or their rows would cross.  It
+ * waits for power levels that an open transaction brings, and for events that
+ * repeat contents of others, which do not wait for each other.  The last field
+ * keeps the lock apart from users' advisory locks and from the locks of calls.
  */
 #define BUCKETS	256
+#define LOCK_OF_CHANGE		ExclusiveLock		/* of redactions and power levels */
+#define LOCK_OF_REPETITION	RowExclusiveLock	/* shared with its like only */
 
 static int
 bucket_of(mx_string room_id)
@@ -141,12 +170,15 @@ mark_lock(Store *store, TransactionId transaction, LOCKTAG *tag)
 }
 
 static void
-mark(Store *store)
+mark(Own *own, Store *store)
 {
 	LOCKTAG		tag;
+	int			level = GetCurrentTransactionNestLevel();
 
 	mark_lock(store, GetTopTransactionId(), &tag);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (level > 1 && (own->has_duty || (own->count > 0 && own->level < level)))
+		own->looked = Max(own->looked, level);
 }
 
 static bool
@@ -362,44 +394,53 @@ forget_messages(Own *own)
 	own->open = false;
 }
 
-/* What redactions take away of our messages.  Called within the store. */
-static List *
-look_at_messages(Own *own, Relation events, Store *store, List *targets)
+/* No redaction has come: but for those that repeat others, they need no look. */
+static void
+forget_unrepeating(Own *own)
 {
-	mx_arena	arena;
+	int			kept = 0;
 
-	arena_in(&arena, CurrentMemoryContext);
 	for (int i = 0; i < own->count; i++)
-	{
-		Datum		position = Int64GetDatum(own->messages[i]);
-		const Row  *row;
-
-		/* It may be gone: kept out by a conflict, or rolled back. */
-		if (run_latest(store, PLAN_OWN_EVENT, &position, NULL) == 0)
-			continue;
-		row = row_from_spi(0);
-		targets = find_targets_of(events, store, row, edited_id(tree_of_jsonb(&arena, DatumGetJsonbP(row->values[COLUMN_CONTENT]))), targets);
-	}
-	return targets;
+		if (own->messages[i].repeats)
+			own->messages[kept++] = own->messages[i];
+	own->count = kept;
 }
 
-/* What a row of ours redacts, and what redacts it. */
-static List *
-look_at_row(Relation events, Store *store, const Row *row, List *targets)
+/* What a row of ours redacts, what redacts it, and whether it repeats others. */
+static void
+look_at_row(Fold *fold, Relation events, const Row *row)
 {
 	mx_arena	arena;
+	mx_string	edited;
 
 	arena_in(&arena, CurrentMemoryContext);
+	edited = edited_id(tree_of_jsonb(&arena, DatumGetJsonbP(row->values[COLUMN_CONTENT])));
 	if (!row->nulls[COLUMN_REDACTS])
-		targets = find_targets(events, store, make_redaction(events, store, row), true, targets);
-	return find_targets_of(events, store, row, edited_id(tree_of_jsonb(&arena, DatumGetJsonbP(row->values[COLUMN_CONTENT]))), targets);
+		fold->targets = find_targets(events, fold->store, make_redaction(events, fold->store, row), true, fold->targets);
+	fold->targets = find_targets_of(events, fold->store, row, edited, fold->targets);
+	if (repeats_others(row))
+		fold->repeating = lappend(fold->repeating, unconstify(Row *, row));
+}
+
+/* Called within the store. */
+static void
+look_at_messages(Own *own, Fold *fold, Relation events)
+{
+	for (int i = 0; i < own->count; i++)
+	{
+		Datum		position = Int64GetDatum(own->messages[i].stream_id);
+
+		/* It may be gone: kept out by a conflict, or rolled back. */
+		if (run_latest(fold->store, PLAN_OWN_EVENT, &position, NULL) > 0)
+			look_at_row(fold, events, row_from_spi(0));
+	}
 }
 
 /* All that this transaction has inserted between two positions. */
-static List *
-look_at_own(Relation events, Store *store, int64 from, int64 to, List *targets)
+static void
+look_at_own(Fold *fold, Relation events, int64 from, int64 to)
 {
-	Relation	index = index_open(store->position_index, AccessShareLock);
+	Relation	index = index_open(fold->store->position_index, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(events, NULL);
 	IndexScanDesc scan = begin_index_scan(events, index, SnapshotSelf, 2);
 	ScanKeyData keys[2];
@@ -414,8 +455,7 @@ look_at_own(Relation events, Store *store, int64 from, int64 to, List *targets)
 		MemoryContext context;
 		MemoryContext caller;
 		Row		   *row;
-		List	   *found = NIL;
-		ListCell   *cell;
+		Fold		found = {.store = fold->store};
 
 		CHECK_FOR_INTERRUPTS();
 		if (!TransactionIdIsCurrentTransactionId(writer))
@@ -426,22 +466,21 @@ look_at_own(Relation events, Store *store, int64 from, int64 to, List *targets)
 		row = palloc(sizeof(*row));
 		row_from_tuple(row, ExecCopySlotHeapTuple(slot), RelationGetDescr(events));
 		if (!row->nulls[COLUMN_ROOM_ID])
-			found = look_at_row(events, store, row, NIL);
+			look_at_row(&found, events, row);
 		MemoryContextSwitchTo(caller);
-		foreach(cell, found)
-			targets = lappend(targets, lfirst(cell));
-		if (found == NIL)
+		fold->targets = list_concat(fold->targets, found.targets);
+		fold->repeating = list_concat(fold->repeating, found.repeating);
+		if (found.targets == NIL && found.repeating == NIL)
 			MemoryContextDelete(context);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
-	return targets;
 }
 
 /* A row that is about to be inserted: a message, or one that a fold will look at. */
 void
-note_row(Relation events, Store *store, int64 stream_id, bool is_message, bool open)
+note_row(Relation events, int64 stream_id)
 {
 	Own		   *own = own_of(RelationGetRelid(events));
 
@@ -449,11 +488,19 @@ note_row(Relation events, Store *store, int64 stream_id, bool is_message, bool o
 		own->first = Min(own->first, stream_id);
 	else
 		own->first_history = Max(own->first_history, stream_id);
-	if (!is_message)
-		return;
+}
+
+/* A row that no fold will look at.  open: there are redactions that it is to be held against. */
+void
+note_message(Relation events, Store *store, const Row *row, bool open)
+{
+	Own		   *own = own_of(RelationGetRelid(events));
+	int			level = GetCurrentTransactionNestLevel();
+
 	if (own->count == MAX_MESSAGES)
 		look_again(own, events, store);
-	own->messages[own->count++] = stream_id;
+	own->level = own->count == 0 ? level : Min(own->level, level);
+	own->messages[own->count++] = (Message) {row_position(row), repeats_others(row)};
 	own->open |= open;
 }
 
@@ -466,18 +513,20 @@ sets_power_levels(const FoldEvent *event)
 		(is_type(event, "m.room.power_levels") || is_type(event, "m.room.create"));
 }
 
-/* The power levels of the rooms of these targets stay what they are; those that the fold sets are ours. */
+/* Nothing changes what is redacted in these rooms but we; see BUCKETS. */
 static void
-lock_power_levels(Fold *fold)
+lock_rooms(Fold *fold)
 {
 	LOCKMODE	modes[BUCKETS] = {NoLock};
 	ListCell   *cell;
 
+	foreach(cell, fold->repeating)
+		modes[bucket_of(row_text(lfirst(cell), COLUMN_ROOM_ID))] = LOCK_OF_REPETITION;
 	foreach(cell, fold->targets)
-		modes[bucket_of(row_text(((Target *) lfirst(cell))->row, COLUMN_ROOM_ID))] = ShareLock;
+		modes[bucket_of(row_text(((Target *) lfirst(cell))->row, COLUMN_ROOM_ID))] = LOCK_OF_CHANGE;
 	for (int i = 0; i < fold->count; i++)
 		if (sets_power_levels(fold->events[i]))
-			modes[bucket_of(fold->events[i]->room_id)] = ExclusiveLock;
+			modes[bucket_of(fold->events[i]->room_id)] = LOCK_OF_CHANGE;
 	for (int bucket = 0; bucket < BUCKETS; bucket++)
 		if (modes[bucket] != NoLock)
 			lock_bucket(fold->store, bucket, modes[bucket]);
@@ -523,15 +572,13 @@ find_judged(Fold *fold, Relation events)
 }
 
 /* What the rows of a fold redact, and what redacts them and the messages of their statement. */
-static List *
+static void
 look_at_fold(Own *own, Fold *fold, Relation events)
 {
-	List	   *targets = NIL;
-
 	for (int i = 0; i < fold->count; i++)
 		if (fold->events[i]->room_id.text != NULL)
-			targets = look_at_row(events, fold->store, fold->events[i]->row, targets);
-	return look_at_messages(own, events, fold->store, targets);
+			look_at_row(fold, events, fold->events[i]->row);
+	look_at_messages(own, fold, events);
 }
 
 static void
@@ -539,9 +586,9 @@ look_at_inserted(Fold *fold, Relation events)
 {
 	Own		   *own = own_of(RelationGetRelid(events));
 
-	mark(fold->store);
+	mark(own, fold->store);
 	if (!is_counted(own, fold->store))
-		forget_messages(own);
+		forget_unrepeating(own);
 	/* From now on, who inserts a message finds our redactions.  Our own messages are found by them. */
 	for (int i = 0; i < fold->count; i++)
 		if (!fold->events[i]->row->nulls[COLUMN_REDACTS])
@@ -554,12 +601,13 @@ look_at_inserted(Fold *fold, Relation events)
 		}
 	waited = false;
 	if (!own->has_duty)
-		fold->targets = look_at_fold(own, fold, events);
+		look_at_fold(own, fold, events);
 	while (waited || own->has_duty)
 	{
 		waited = false;
-		fold->targets = look_at_own(events, fold->store, own->first, PG_INT64_MAX, NIL);
-		fold->targets = look_at_own(events, fold->store, PG_INT64_MIN, own->first_history, fold->targets);
+		fold->targets = fold->repeating = NIL;
+		look_at_own(fold, events, own->first, PG_INT64_MAX);
+		look_at_own(fold, events, PG_INT64_MIN, own->first_history);
 		own->has_duty = waited;
 	}
 	forget_messages(own);
@@ -576,7 +624,7 @@ find_redacted(Fold *fold, Relation events)
 
 	if (fold->mode != FOLD_DELETED)
 		look_at_inserted(fold, events);
-	lock_power_levels(fold);
+	lock_rooms(fold);
 	find_judged(fold, events);
 	/* What derives from the targets is folded again, under the locks of the others. */
 	foreach(cell, fold->targets)
@@ -588,6 +636,7 @@ void
 redact_found(Fold *fold, Relation events)
 {
 	redact_all(events, fold->store, fold->targets, fold);
+	redact_repeated(fold->store, fold->repeating);
 }
 
 /* ---- an event that comes after its redaction ---- */
@@ -638,12 +687,11 @@ look_again(Own *own, Relation events, Store *store)
 {
 	if (own->count > 0 && !own->has_duty)
 	{
-		mark(store);
+		mark(own, store);
 		if (!is_counted(own, store))
-		{
-			forget_messages(own);
+			forget_unrepeating(own);
+		if (own->count == 0)
 			return;
-		}
 	}
 	fold_look(events);
 }

@@ -180,7 +180,7 @@ state_at(PG_FUNCTION_ARGS)
  * So many events of one key are passed over before the index is asked for what
  * is wanted: that looks at all that matches of a page of it.
  */
-#define MAX_STEPS	4
+#define MAX_STEPS	12
 #define CONDITIONS	4
 
 /* What the scan goes through, backwards; each lies in the one before it. */

@@ -2,7 +2,7 @@
 # sh test/bench/reading.sh: what reading costs beside plain SQL as the store grows,
 # what each index costs who inserts, and hashes beside Python and Node; on a
 # throw-away cluster in memory.  BENCH_SIZES (10000 100000 1000000), BENCH_ROUNDS
-# (5) and BENCH_ONLY (a pattern of works; writes no page) change it.
+# (3) and BENCH_ONLY (a pattern of works; writes no page) change it.
 set -eu
 . "$(dirname "$0")/../lib.sh"
 need perl python3

@@ -294,13 +294,13 @@ static const struct
 	},
 	[PLAN_TIMELINE_BACK] = {
 		"SELECT e.* FROM %1$s.events e WHERE e.room_id = $1 AND e.stream_id > $2 AND e.stream_id < $3 AND " SHOWN_SQL
-		" ORDER BY e.stream_id DESC LIMIT $4",
-		4, {TEXTOID, INT8OID, INT8OID, INT4OID}
+		" AND (e.type = ANY ($5) OR $5 IS NULL) ORDER BY e.stream_id DESC LIMIT $4",
+		5, {TEXTOID, INT8OID, INT8OID, INT4OID, TEXTARRAYOID}
 	},
 	[PLAN_TIMELINE_ON] = {
 		"SELECT e.* FROM %1$s.events e WHERE e.room_id = $1 AND e.stream_id > $2 AND e.stream_id < $3 AND " SHOWN_SQL
-		" ORDER BY e.stream_id LIMIT $4",
-		4, {TEXTOID, INT8OID, INT8OID, INT4OID}
+		" AND (e.type = ANY ($5) OR $5 IS NULL) ORDER BY e.stream_id LIMIT $4",
+		5, {TEXTOID, INT8OID, INT8OID, INT4OID, TEXTARRAYOID}
 	},
 	[PLAN_CONTEXT] = {
 		"SELECT c.* FROM %1$s.events t, LATERAL ("
@@ -312,7 +312,7 @@ static const struct
 	},
 	[PLAN_STATE_AT] = {
 		"SELECT e.* FROM matrix.state_positions($1, $2, $3) WITH ORDINALITY p(stream_id, n) "
-		"JOIN %1$s.events e ON e.stream_id = p.stream_id ORDER BY p.n DESC",
+		"JOIN %1$s.events e ON e.stream_id = p.stream_id ORDER BY p.n",
 		3, {REGCLASSOID, TEXTOID, INT8OID}
 	},
 	/* A redaction that is just at work is waited for, and waits for us. */

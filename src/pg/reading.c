@@ -121,20 +121,21 @@ event(PG_FUNCTION_ARGS)
 
 /*
  * matrix.timeline(store text, room_id text, before bigint, max integer, after
- * bigint) returns setof matrix.event: the room's events between two positions,
- * both exclusive, in ascending order after a given one, else descending.
- * Errors: 42704, 42501.
+ * bigint, types text[]) returns setof matrix.event: the room's events between two
+ * positions, both exclusive, in ascending order after a given one, else
+ * descending; of these types, null: any.  Errors: 42704, 42501, 22004.
  */
 PG_FUNCTION_INFO_V1(timeline);
 Datum
 timeline(PG_FUNCTION_ARGS)
 {
-	bool		nulls[] = {PG_ARGISNULL(1), false, false, false};
+	bool		nulls[] = {PG_ARGISNULL(1), false, false, false, PG_ARGISNULL(5)};
 	Datum		values[] = {
 		nulls[0] ? (Datum) 0 : PG_GETARG_DATUM(1),
 		Int64GetDatum(PG_ARGISNULL(4) ? PG_INT64_MIN : PG_GETARG_INT64(4)),
 		Int64GetDatum(PG_ARGISNULL(2) ? PG_INT64_MAX : PG_GETARG_INT64(2)),
-		Int32GetDatum(positive(fcinfo, 3))
+		Int32GetDatum(positive(fcinfo, 3)),
+		nulls[4] ? (Datum) 0 : PG_GETARG_DATUM(5)
 	};
 
 	if (PG_ARGISNULL(0))
@@ -203,6 +204,9 @@ typedef struct StateScan
 	MemoryContext range_context;	/* of what the scan compares with */
 	int64		least;			/* the positions that count */
 	int64		greatest;
+	int64	   *found;			/* the state's, the last key first */
+	size_t		count;
+	size_t		size;
 } StateScan;
 
 static Datum
@@ -310,16 +314,23 @@ take_key(StateScan *state)
 	MemoryContextSwitchTo(caller);
 }
 
-/*
- * Of every key of the room the last event up to the position, into positions;
- * the last key comes first.
- */
 static void
-scan_state(StateScan *state, Tuplestorestate *positions, TupleDesc descriptor)
+add_position(StateScan *state, int64 position)
+{
+	if (state->count == state->size)
+	{
+		state->size *= 2;
+		state->found = repalloc_huge(state->found, sizeof(int64) * state->size);
+	}
+	state->found[state->count++] = position;
+}
+
+/* Find of every key of the room the last event up to the position. */
+static void
+scan_state(StateScan *state)
 {
 	bool		answered = false;
 	int			steps = 0;
-	bool		nulls[] = {false};
 
 	for (bool more = seek(state, RANGE_ROOM); more;)
 	{
@@ -334,11 +345,9 @@ scan_state(StateScan *state, Tuplestorestate *positions, TupleDesc descriptor)
 		}
 		if (!answered && position <= state->greatest && (position < state->least || is_shown(state)))
 		{
-			Datum		values[] = {Int64GetDatum(position)};
-
 			answered = true;
 			if (position >= state->least)
-				tuplestore_putvalues(positions, descriptor, values, nulls);
+				add_position(state, position);
 		}
 		if (++steps < MAX_STEPS || (!answered && position <= state->greatest))
 			more = or_before(state, index_getnext_slot(state->scan, BackwardScanDirection, state->slot));
@@ -350,7 +359,7 @@ scan_state(StateScan *state, Tuplestorestate *positions, TupleDesc descriptor)
 /*
  * matrix.state_positions(events regclass, room_id text, stream_id bigint)
  * returns setof bigint: the positions of the events that are the room's state at
- * a position, the last key first.  History counts only below position 0, as it
+ * a position, in the order of their keys.  History counts only below position 0, as it
  * changes no state.  Costs by the number of keys, not of events.  Errors: 42501
  * without SELECT on the table, 55000 without its index events_state.
  */
@@ -378,10 +387,19 @@ state_positions(PG_FUNCTION_ARGS)
 	state.least = state.greatest >= 0 ? 1 : PG_INT64_MIN;
 	state.key_context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events state", ALLOCSET_SMALL_SIZES);
 	state.range_context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events state", ALLOCSET_SMALL_SIZES);
+	state.size = 64;
+	state.found = palloc(sizeof(int64) * state.size);
 	state.slot = table_slot_create(events, NULL);
 	index = index_open(index_oid, AccessShareLock);
 	state.scan = begin_index_scan(events, index, GetActiveSnapshot(), CONDITIONS);
-	scan_state(&state, result->setResult, result->setDesc);
+	scan_state(&state);
+	while (state.count > 0)
+	{
+		Datum		value = Int64GetDatum(state.found[--state.count]);
+		bool		isnull = false;
+
+		tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
+	}
 	index_endscan(state.scan);
 	index_close(index, AccessShareLock);
 	ExecDropSingleTupleTableSlot(state.slot);

@@ -94,8 +94,10 @@ CREATE FUNCTION matrix.send(store text, room_id text, sender text, type text, co
 				WHERE s.room_id = $1 AND s.type = $2 AND s.state_key = $3', store) INTO previous USING room_id, type, state_key;
 		END IF;
 		EXECUTE format($sql$
-			INSERT INTO %1$I.events AS e (room_id, sender, type, content, state_key, unsigned) VALUES ($1, $2, $3, $4, $5, $6) RETURNING e.*
-		$sql$, store) INTO sent USING room_id, sender, type, content, state_key, previous;
+			INSERT INTO %1$I.events AS e (room_id, sender, type, content, state_key, unsigned, extra) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING e.*
+		$sql$, store) INTO sent USING room_id, sender, type, content, state_key, previous,
+			-- Before room version 11 a redaction names its target beside its content.
+			CASE WHEN type = 'm.room.redaction' AND content ? 'redacts' THEN jsonb_build_object('redacts', content->'redacts') END;
 		IF txn_id IS NOT NULL THEN
 			EXECUTE format('UPDATE %I.transactions t SET event_id = $5 WHERE t.room_id = $1 AND t.sender = $2 AND t.type = $3 AND t.txn_id = $4',
 				store) USING room_id, sender, type, txn_id, sent.event_id;
@@ -104,4 +106,4 @@ CREATE FUNCTION matrix.send(store text, room_id text, sender text, type text, co
 	END
 	$$;
 COMMENT ON FUNCTION matrix.send(text, text, text, text, jsonb, text, text) IS
-	'A local user sends an event: its id and time are made, a member event gets the user''s profile. The same txn_id of the same sender, room and type gives the same event again. Raises 42704 for no such store, 22023 for a sender of another server or an invalid event.';
+	'A local user sends an event: its id and time are made, a member event gets the user''s profile; content.redacts of an m.room.redaction stands at its top level as well, as older room versions want it. The same txn_id of the same sender, room and type gives the same event again. Raises 42704 for no such store, 22023 for a sender of another server or an invalid event.';

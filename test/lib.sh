@@ -2,6 +2,7 @@
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
 [ -f "$here/extension.control" ] || here=$(cd "$(dirname "$0")/.." && pwd)
+[ -f "$here/extension.control" ] || { echo "$0 is not in the sources" >&2; exit 1; }
 
 # need PACKAGE...: install those of Debian's packages that are missing.
 need() {

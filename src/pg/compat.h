@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "common/jsonapi.h"
 #include "utils/acl.h"
@@ -47,6 +48,37 @@ begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int keys)
 	return index_beginscan(heap, index, snapshot, NULL, keys, 0);
 #else
 	return index_beginscan(heap, index, snapshot, keys, 0);
+#endif
+}
+
+/*
+ * From here on names without a schema are pg_catalog's, until the path is
+ * unpinned; an error does that too.  Before 17 a SET clause costs a function as
+ * much as a read of some rows.
+ */
+static inline int
+pin_search_path(void)
+{
+#if PG_VERSION_NUM >= 170000
+	int			level = NewGUCNestLevel();
+
+	RestrictSearchPath();
+	return level;
+#else
+	OverrideSearchPath path = {.schemas = NIL, .addCatalog = true};
+
+	PushOverrideSearchPath(&path);
+	return 0;
+#endif
+}
+
+static inline void
+unpin_search_path(int level)
+{
+#if PG_VERSION_NUM >= 170000
+	AtEOXact_GUC(true, level);
+#else
+	PopOverrideSearchPath();
 #endif
 }
 

@@ -114,6 +114,19 @@ extern void end_push(Push *push);
 #define SHOWN_SQL \
 	"e.outlier IS NOT TRUE AND e.rejected IS NOT TRUE AND e.soft_failed IS NOT TRUE"
 
+/*
+ * The last valid edit of an event o of an outer query; %1$s is the store's
+ * schema.  Redacted content has no edits any more.
+ */
+#define EDIT_SQL \
+	"SELECT e.* FROM %1$s.events e " \
+	"WHERE matrix.relates_to(e.content) COLLATE \"C\" = o.event_id AND matrix.rel_type(e.content) COLLATE \"C\" = 'm.replace' " \
+	"AND e.type = o.type AND e.room_id IS NOT DISTINCT FROM o.room_id AND e.sender IS NOT DISTINCT FROM o.sender " \
+	"AND e.state_key IS NULL AND o.state_key IS NULL AND o.content <> '{}' " \
+	"AND matrix.rel_type(o.content) COLLATE \"C\" IS DISTINCT FROM 'm.replace' " \
+	"AND (jsonb_typeof(e.content->'m.new_content') = 'object' OR e.type = 'm.room.encrypted') AND " SHOWN_SQL " " \
+	"ORDER BY e.origin_server_ts DESC NULLS LAST, e.event_id DESC LIMIT 1"
+
 /* The statements that are kept; see plans.c. */
 typedef enum PlanId
 {
@@ -158,6 +171,11 @@ typedef enum PlanId
 	PLAN_TIMELINE_ON,
 	PLAN_CONTEXT,
 	PLAN_STATE_AT,
+	/* Of related.c, the same. */
+	PLAN_RELATIONS_BACK,
+	PLAN_RELATIONS_ON,
+	PLAN_REACTIONS,
+	PLAN_EDIT,
 	PLANS
 } PlanId;
 

@@ -41,6 +41,26 @@
 	"EXISTS (SELECT FROM %1$s.events o WHERE o.room_id = e.room_id AND o.type = i.item->>'type' AND o.state_key = i.item->>'state_key' " \
 	"AND o.redacted_by IS NOT NULL) AND NOT EXISTS (SELECT FROM %1$s.events o WHERE o.room_id = e.room_id " \
 	"AND o.type = i.item->>'type' AND o.state_key = i.item->>'state_key' AND o.content = i.item->'content')"
+/*
+ * A relation e of the event $1 counts when it is in the room of that one, as far
+ * as the store has it.  First which kinds there are, one probe each, then the
+ * ends of those kinds.
+ */
+#define RELATES_SQL "matrix.relates_to(e.content) COLLATE \"C\" = $1"
+#define REL_TYPE_SQL "matrix.rel_type(e.content) COLLATE \"C\""
+#define RELATED_SQL RELATES_SQL " AND " SHOWN_SQL " AND e.room_id IS NOT DISTINCT FROM " \
+	"coalesce((SELECT o.room_id FROM %1$s.events o WHERE o.event_id = $1), e.room_id)"
+#define RELATIONS_SQL(direction) \
+	"WITH RECURSIVE kind AS ((SELECT " REL_TYPE_SQL " AS rel_type, e.type FROM %1$s.events e " \
+	"WHERE " RELATES_SQL " AND (" REL_TYPE_SQL ", e.type) >= (coalesce($2, ''), '') ORDER BY 1, 2 LIMIT 1) " \
+	"UNION ALL SELECT n.* FROM kind k, LATERAL (SELECT " REL_TYPE_SQL " AS rel_type, e.type FROM %1$s.events e " \
+	"WHERE " RELATES_SQL " AND (" REL_TYPE_SQL ", e.type) > (k.rel_type, k.type) ORDER BY 1, 2 LIMIT 1) n " \
+	"WHERE k.rel_type = $2 OR $2 IS NULL) " \
+	"SELECT r.* FROM kind k, LATERAL (SELECT e.* FROM %1$s.events e WHERE " RELATED_SQL \
+	" AND " REL_TYPE_SQL " = k.rel_type AND e.type = k.type AND e.stream_id < $4 AND e.stream_id > $5 " \
+	"ORDER BY e.stream_id " direction " LIMIT $6) r " \
+	"WHERE (k.rel_type = $2 OR $2 IS NULL) AND (k.type = $3 OR $3 IS NULL) ORDER BY r.stream_id " direction " LIMIT $6"
+#define RELATIONS_TYPES {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT4OID}
 
 /* %1$s is the store's schema. */
 static const struct
@@ -274,13 +294,13 @@ static const struct
 	},
 	[PLAN_TIMELINE_BACK] = {
 		"SELECT e.* FROM %1$s.events e WHERE e.room_id = $1 AND e.stream_id > $2 AND e.stream_id < $3 AND " SHOWN_SQL
-		" ORDER BY e.stream_id DESC LIMIT $4",
-		4, {TEXTOID, INT8OID, INT8OID, INT4OID}
+		" AND (e.type = ANY ($5) OR $5 IS NULL) ORDER BY e.stream_id DESC LIMIT $4",
+		5, {TEXTOID, INT8OID, INT8OID, INT4OID, TEXTARRAYOID}
 	},
 	[PLAN_TIMELINE_ON] = {
 		"SELECT e.* FROM %1$s.events e WHERE e.room_id = $1 AND e.stream_id > $2 AND e.stream_id < $3 AND " SHOWN_SQL
-		" ORDER BY e.stream_id LIMIT $4",
-		4, {TEXTOID, INT8OID, INT8OID, INT4OID}
+		" AND (e.type = ANY ($5) OR $5 IS NULL) ORDER BY e.stream_id LIMIT $4",
+		5, {TEXTOID, INT8OID, INT8OID, INT4OID, TEXTARRAYOID}
 	},
 	[PLAN_CONTEXT] = {
 		"SELECT c.* FROM %1$s.events t, LATERAL ("
@@ -292,7 +312,7 @@ static const struct
 	},
 	[PLAN_STATE_AT] = {
 		"SELECT e.* FROM matrix.state_positions($1, $2, $3) WITH ORDINALITY p(stream_id, n) "
-		"JOIN %1$s.events e ON e.stream_id = p.stream_id ORDER BY p.n DESC",
+		"JOIN %1$s.events e ON e.stream_id = p.stream_id ORDER BY p.n",
 		3, {REGCLASSOID, TEXTOID, INT8OID}
 	},
 	/* A redaction that is just at work is waited for, and waits for us. */
@@ -301,6 +321,20 @@ static const struct
 		"SELECT CASE WHEN r.redacted THEN jsonb_build_object('event_id', $3)::text ELSE $1 END, CASE WHEN r.redacted THEN '[]' ELSE $2 END, $3 "
 		"FROM (SELECT (SELECT e.redacted_by IS NOT NULL FROM %1$s.events e WHERE e.event_id = $3 FOR KEY SHARE) AS redacted) r",
 		3, {TEXTOID, JSONBOID, TEXTOID}
+	},
+	[PLAN_RELATIONS_BACK] = {RELATIONS_SQL("DESC"), 6, RELATIONS_TYPES},
+	[PLAN_RELATIONS_ON] = {RELATIONS_SQL("ASC"), 6, RELATIONS_TYPES},
+	[PLAN_REACTIONS] = {
+		"SELECT r.key, count(*), (array_agg(r.sender::text ORDER BY r.first))[:100] FROM ("
+		"SELECT e.content->'m.relates_to'->>'key' COLLATE \"C\" AS key, e.sender, min(e.stream_id) AS first FROM %1$s.events e "
+		"WHERE " RELATED_SQL " AND " REL_TYPE_SQL " = 'm.annotation' AND e.type = 'm.reaction' "
+		"AND jsonb_typeof(e.content->'m.relates_to'->'key') = 'string' GROUP BY 1, 2) r GROUP BY r.key ORDER BY 2 DESC, 1",
+		1, {TEXTOID}
+	},
+	[PLAN_EDIT] = {
+		"SELECT e.* FROM %1$s.events o, LATERAL (" EDIT_SQL ") e WHERE o.event_id = $1 AND o.outlier IS NOT TRUE AND o.rejected IS NOT TRUE "
+		"AND o.soft_failed IS NOT TRUE",
+		1, {TEXTOID}
 	},
 	[PLAN_REFUSE] = {
 		"WITH refused AS (DELETE FROM %1$s.events e WHERE e.stream_id = $1[1] RETURNING e.*) "

@@ -3,10 +3,10 @@
  * event, the state at a position
  *
  * Each function runs one kept plan with the rights of its caller, and all of
- * them find rows by an index in the order in which they give them.  The SQL
- * functions set the search path: names of operators are looked up in it.
+ * them find rows by an index in the order in which they give them.  Names of
+ * operators are looked up in the search path, which is pinned while they run.
  */
-#include "derive.h"
+#include "reading.h"
 
 #include "access/nbtree.h"
 #include "access/table.h"
@@ -22,8 +22,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-/* The events table of the store of this name, to be closed by the caller.  Errors: 42704. */
-static Relation
+Relation
 open_store(text *name)
 {
 	Oid			schema = get_namespace_oid(text_to_cstring(name), true);
@@ -38,9 +37,9 @@ open_store(text *name)
 	return relation;
 }
 
-/* Begin the result of a function that returns a set, of rows like those of a table, or of one bigint. */
+/* Begin the result of a function that returns a set, of rows like these. */
 static ReturnSetInfo *
-start_set(FunctionCallInfo fcinfo, Relation like)
+start_set(FunctionCallInfo fcinfo, TupleDesc like)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext caller;
@@ -52,31 +51,55 @@ start_set(FunctionCallInfo fcinfo, Relation like)
 	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
 	result->returnMode = SFRM_Materialize;
 	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
-	if (like != NULL)
-		result->setDesc = CreateTupleDescCopy(RelationGetDescr(like));
-	else
-	{
-		result->setDesc = CreateTemplateTupleDesc(1);
-		TupleDescInitEntry(result->setDesc, 1, "stream_id", INT8OID, -1, 0);
-	}
+	result->setDesc = CreateTupleDescCopy(like);
 	MemoryContextSwitchTo(caller);
 	return result;
 }
 
-/* What a plan reads, as the result of a function that returns setof matrix.event. */
-static Datum
-return_events(FunctionCallInfo fcinfo, Relation events, PlanId id, const Datum *values, const bool *nulls)
+Datum
+return_rows(FunctionCallInfo fcinfo, Relation events, TupleDesc like, PlanId id, const Datum *values, const bool *nulls)
 {
-	ReturnSetInfo *result = start_set(fcinfo, events);
+	ReturnSetInfo *result = start_set(fcinfo, like);
 	DestReceiver *into = CreateDestReceiver(DestTuplestore);
+	int			path;
 
 	SetTuplestoreDestReceiverParams(into, result->setResult, result->econtext->ecxt_per_query_memory, false, NULL, NULL);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	path = pin_search_path();
 	read_plan(get_store(events), id, values, nulls, into);
+	unpin_search_path(path);
 	SPI_finish();
 	table_close(events, AccessShareLock);
 	return (Datum) 0;
+}
+
+static Datum
+return_events(FunctionCallInfo fcinfo, Relation events, PlanId id, const Datum *values, const bool *nulls)
+{
+	return return_rows(fcinfo, events, RelationGetDescr(events), id, values, nulls);
+}
+
+Datum
+return_event(FunctionCallInfo fcinfo, PlanId id)
+{
+	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
+	Datum		values[] = {PG_GETARG_DATUM(1)};
+	bool		nulls[] = {false};
+	Datum		found = (Datum) 0;
+	int			path;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	path = pin_search_path();
+	read_plan(get_store(events), id, values, nulls, NULL);
+	unpin_search_path(path);
+	if (SPI_processed > 0)
+		found = PointerGetDatum(SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc));
+	fcinfo->isnull = SPI_processed == 0;
+	SPI_finish();
+	table_close(events, AccessShareLock);
+	return found;
 }
 
 static int
@@ -93,38 +116,26 @@ PG_FUNCTION_INFO_V1(event);
 Datum
 event(PG_FUNCTION_ARGS)
 {
-	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
-	Datum		values[] = {PG_GETARG_DATUM(1)};
-	bool		nulls[] = {false};
-	Datum		found = (Datum) 0;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	read_plan(get_store(events), PLAN_EVENT, values, nulls, NULL);
-	if (SPI_processed > 0)
-		found = PointerGetDatum(SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc));
-	fcinfo->isnull = SPI_processed == 0;
-	SPI_finish();
-	table_close(events, AccessShareLock);
-	return found;
+	return return_event(fcinfo, PLAN_EVENT);
 }
 
 /*
  * matrix.timeline(store text, room_id text, before bigint, max integer, after
- * bigint) returns setof matrix.event: the room's events between two positions,
- * both exclusive, in ascending order after a given one, else descending.
- * Errors: 42704, 42501.
+ * bigint, types text[]) returns setof matrix.event: the room's events between two
+ * positions, both exclusive, in ascending order after a given one, else
+ * descending; of these types, null: any.  Errors: 42704, 42501, 22004.
  */
 PG_FUNCTION_INFO_V1(timeline);
 Datum
 timeline(PG_FUNCTION_ARGS)
 {
-	bool		nulls[] = {PG_ARGISNULL(1), false, false, false};
+	bool		nulls[] = {PG_ARGISNULL(1), false, false, false, PG_ARGISNULL(5)};
 	Datum		values[] = {
 		nulls[0] ? (Datum) 0 : PG_GETARG_DATUM(1),
 		Int64GetDatum(PG_ARGISNULL(4) ? PG_INT64_MIN : PG_GETARG_INT64(4)),
 		Int64GetDatum(PG_ARGISNULL(2) ? PG_INT64_MAX : PG_GETARG_INT64(2)),
-		Int32GetDatum(positive(fcinfo, 3))
+		Int32GetDatum(positive(fcinfo, 3)),
+		nulls[4] ? (Datum) 0 : PG_GETARG_DATUM(5)
 	};
 
 	if (PG_ARGISNULL(0))
@@ -166,8 +177,11 @@ state_at(PG_FUNCTION_ARGS)
 
 /* ---- the state at a position ---- */
 
-/* So many events of one key are passed over before the index is asked for what is wanted. */
-#define MAX_STEPS	4
+/*
+ * So many events of one key are passed over before the index is asked for what
+ * is wanted: that looks at all that matches of a page of it.
+ */
+#define MAX_STEPS	12
 #define CONDITIONS	4
 
 /* What the scan goes through, backwards; each lies in the one before it. */
@@ -190,6 +204,9 @@ typedef struct StateScan
 	MemoryContext range_context;	/* of what the scan compares with */
 	int64		least;			/* the positions that count */
 	int64		greatest;
+	int64	   *found;			/* the state's, the last key first */
+	size_t		count;
+	size_t		size;
 } StateScan;
 
 static Datum
@@ -297,16 +314,23 @@ take_key(StateScan *state)
 	MemoryContextSwitchTo(caller);
 }
 
-/*
- * Of every key of the room the last event up to the position, into positions;
- * the last key comes first.
- */
 static void
-scan_state(StateScan *state, Tuplestorestate *positions, TupleDesc descriptor)
+add_position(StateScan *state, int64 position)
+{
+	if (state->count == state->size)
+	{
+		state->size *= 2;
+		state->found = repalloc_huge(state->found, sizeof(int64) * state->size);
+	}
+	state->found[state->count++] = position;
+}
+
+/* Find of every key of the room the last event up to the position. */
+static void
+scan_state(StateScan *state)
 {
 	bool		answered = false;
 	int			steps = 0;
-	bool		nulls[] = {false};
 
 	for (bool more = seek(state, RANGE_ROOM); more;)
 	{
@@ -321,11 +345,9 @@ scan_state(StateScan *state, Tuplestorestate *positions, TupleDesc descriptor)
 		}
 		if (!answered && position <= state->greatest && (position < state->least || is_shown(state)))
 		{
-			Datum		values[] = {Int64GetDatum(position)};
-
 			answered = true;
 			if (position >= state->least)
-				tuplestore_putvalues(positions, descriptor, values, nulls);
+				add_position(state, position);
 		}
 		if (++steps < MAX_STEPS || (!answered && position <= state->greatest))
 			more = or_before(state, index_getnext_slot(state->scan, BackwardScanDirection, state->slot));
@@ -337,7 +359,7 @@ scan_state(StateScan *state, Tuplestorestate *positions, TupleDesc descriptor)
 /*
  * matrix.state_positions(events regclass, room_id text, stream_id bigint)
  * returns setof bigint: the positions of the events that are the room's state at
- * a position, the last key first.  History counts only below position 0, as it
+ * a position, in the order of their keys.  History counts only below position 0, as it
  * changes no state.  Costs by the number of keys, not of events.  Errors: 42501
  * without SELECT on the table, 55000 without its index events_state.
  */
@@ -345,12 +367,15 @@ PG_FUNCTION_INFO_V1(state_positions);
 Datum
 state_positions(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = start_set(fcinfo, NULL);
+	TupleDesc	position = CreateTemplateTupleDesc(1);
+	ReturnSetInfo *result;
 	Relation	events = table_open(PG_GETARG_OID(0), AccessShareLock);
 	Oid			index_oid;
 	Relation	index;
 	StateScan	state = {.room_id = PG_GETARG_DATUM(1), .greatest = PG_GETARG_INT64(2)};
 
+	TupleDescInitEntry(position, 1, "stream_id", INT8OID, -1, 0);
+	result = start_set(fcinfo, position);
 	if (pg_class_aclcheck(RelationGetRelid(events), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(events));
 	index_oid = get_store(events)->state_index;
@@ -362,10 +387,19 @@ state_positions(PG_FUNCTION_ARGS)
 	state.least = state.greatest >= 0 ? 1 : PG_INT64_MIN;
 	state.key_context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events state", ALLOCSET_SMALL_SIZES);
 	state.range_context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events state", ALLOCSET_SMALL_SIZES);
+	state.size = 64;
+	state.found = palloc(sizeof(int64) * state.size);
 	state.slot = table_slot_create(events, NULL);
 	index = index_open(index_oid, AccessShareLock);
 	state.scan = begin_index_scan(events, index, GetActiveSnapshot(), CONDITIONS);
-	scan_state(&state, result->setResult, result->setDesc);
+	scan_state(&state);
+	while (state.count > 0)
+	{
+		Datum		value = Int64GetDatum(state.found[--state.count]);
+		bool		isnull = false;
+
+		tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
+	}
 	index_endscan(state.scan);
 	index_close(index, AccessShareLock);
 	ExecDropSingleTupleTableSlot(state.slot);

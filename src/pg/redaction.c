@@ -154,10 +154,16 @@ may_redact(Relation events, Store *store, const Redaction *redaction, const Row 
 	return mx_may_redact(&question);
 }
 
+/* What servers need of an event, clients do not get (client-server API, Room event format). */
 static bool
-is_not_unsigned(const mx_value *member, const void *unused)
+is_for_clients(const mx_value *member, const void *unused)
 {
-	return !mx_key_is(member, "unsigned");
+	static const char *const keys[] = {"type", "event_id", "room_id", "sender", "origin_server_ts", "content", "redacts"};
+
+	for (int i = 0; i < lengthof(keys); i++)
+		if (mx_key_is(member, keys[i]))
+			return true;
+	return false;
 }
 
 /* {"redacted_because": the redaction as clients see it} */
@@ -170,7 +176,7 @@ unsigned_of_redacted(const Row *redaction)
 
 	begin_read(&read);
 	read_row(&read, redaction, 0);
-	because = mx_select(&read.arena, read.root, is_not_unsigned, NULL);
+	because = mx_select(&read.arena, read.root, is_for_clients, NULL);
 	because->key = "redacted_because";
 	because->key_length = strlen(because->key);
 	result = mx_alloc(&read.arena, sizeof(*result));

@@ -192,14 +192,20 @@ row_is_shown(const Row *row)
 List *
 find_rows(Relation events, Oid index_oid, const mx_string *keys, int count, bool dirty)
 {
-	/* The lock that the insertion holds: it need not be asked for again. */
-	Relation	index = index_open(index_oid, RowExclusiveLock);
+	Relation	index;
 	TupleTableSlot *slot = NULL;
 	SnapshotData snapshot;
 	IndexScanDesc scan;
 	ScanKeyData conditions[MAX_KEYS];
 	List	   *found = NIL;
 
+	if (!OidIsValid(index_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the store has lost an index that redactions need"),
+				 errhint("events must have its indexes events_event_id_key, events_state, events_relation and events_redacts, as matrix.create_store makes them.")));
+	/* The lock that the insertion holds: it need not be asked for again. */
+	index = index_open(index_oid, RowExclusiveLock);
 	for (int i = 0; i < count; i++)
 		ScanKeyEntryInitialize(&conditions[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
 							   PointerGetDatum(cstring_to_text_with_len(keys[i].text, keys[i].length)));

@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -239,7 +240,7 @@ is_edit_of(const Row *edit, const Row *original)
 		edit->nulls[COLUMN_STATE_KEY] && original->nulls[COLUMN_STATE_KEY];
 }
 
-/* Since the look began, an open transaction was waited for: all must be looked at again. */
+/* Since the look began, an open transaction has ended: all must be looked at again. */
 static bool waited = false;
 
 /* Wait for the open transactions that have put some of these rows there, where that is our duty. */
@@ -257,7 +258,13 @@ wait_for_writers(Relation events, Store *store, List *found)
 		if (!TransactionIdIsValid(one->writer) || is_there_too(found, one))
 			continue;
 		writer = SubTransGetTopmostTransaction(one->writer);
-		if (!is_marked(store, writer) || !take_duty(store, writer))
+		if (!is_marked(store, writer))
+		{
+			/* It will look, and see us; unless it has ended since we have met its row. */
+			waited |= !TransactionIdIsInProgress(writer);
+			continue;
+		}
+		if (!take_duty(store, writer))
 			continue;
 		own->has_duty = true;
 		XactLockTableWait(one->writer, events, NULL, XLTW_None);

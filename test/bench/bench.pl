@@ -15,8 +15,6 @@ my $rounds = $ENV{BENCH_ROUNDS} // 9;
 my $many = $ENV{BENCH_MANY} // 1_000_000;
 chdir $work or die;
 
-sub value { my $out = qx(psql -XqAt -c "$_[0]"); chomp $out; return $out }
-
 my $columns = value(q{SELECT count(*) FROM pg_attribute WHERE attrelid = 'bench.plain'::regclass AND attnum > 0});
 my $into_plain = 'INSERT INTO bench.plain VALUES (' . join(', ', map { "\$$_" } 1 .. $columns) . ')';
 my $into_store = 'INSERT INTO chat.events (raw) VALUES ($1)';
@@ -132,13 +130,8 @@ exit if $ENV{BENCH_ONLY};
 
 # ---- docs/benchmarks.md: the part between the marks is written anew ----
 
-my $version = value('SHOW server_version');
-my $cpus = qx(nproc); chomp $cpus;
-my ($cpu) = qx(cat /proc/cpuinfo) =~ /model name\s*:\s*(.*)/;
 my $mean = value('SELECT round(avg(octet_length(raw))) FROM bench.events');
-my @now = gmtime;
-my $table = sprintf("Measured on %04d-%02d-%02d: PostgreSQL %s, %d cores%s, %d events of %d bytes on average, %d rounds.\n\n",
-	$now[5] + 1900, $now[4] + 1, $now[3], $version, $cpus, $cpu ? " ($cpu)" : '', $events, $mean, $rounds);
+my $table = sprintf("%s, %d events of %d bytes on average, %d rounds.\n\n", measured(), $events, $mean, $rounds);
 $table .= "| work | against | ratio: median (least to greatest) | budget | µs an event | µs of the other |\n| --- | --- | --- | --- | --- | --- |\n";
 for (@results)
 {

@@ -56,6 +56,17 @@ SELECT matrix.set_profile('demo_garden', '@alice:example.org', 'Alice of the gar
 \o
 SELECT type, room_id AS room, content->>'displayname' AS name FROM events ORDER BY stream_id DESC LIMIT 5;
 
+\echo 'She takes back what she said last, and no place holds it any more'
+SELECT e.event_id AS last FROM matrix.timeline('demo_garden', '!garden:example.org') e WHERE e.type = 'm.room.message' AND e.sender = '@alice:example.org' AND e.redacted_by IS NULL AND NOT e.content ? 'm.new_content' LIMIT 1 \gset
+SELECT content->>'body' AS body, (SELECT count(*) FROM matrix.erasure_report('demo_garden', event_id)) AS places FROM matrix.event('demo_garden', :'last');
+\o /dev/null
+SELECT matrix.send('demo_garden', '!garden:example.org', '@alice:example.org', 'm.room.redaction', jsonb_build_object('redacts', :'last'));
+\o
+SELECT content->>'body' AS body, redacted_by IS NOT NULL AS redacted, (SELECT count(*) FROM matrix.erasure_report('demo_garden', event_id)) AS places FROM matrix.event('demo_garden', :'last');
+
+\echo 'A search, in any script'
+SELECT split_part(substr(sender, 2), ':', 1) AS who, left(content->>'body', 64) AS says FROM matrix.search('demo_garden', 'tomat* OR 木漏れ日', max => 4);
+
 \echo 'What is derived is what the stream says: matrix.verify finds no difference'
 SELECT count(*) AS differences FROM matrix.verify('demo_garden');
 

@@ -29,6 +29,8 @@ SELECT stream_id, event_id FROM matrix.timeline('read', '!r:x', after => -3, max
 SELECT stream_id, event_id FROM matrix.timeline('read', '!r:x', after => 5, max => 3);
 SELECT stream_id, event_id FROM matrix.timeline('read', '!r:x', after => 5, before => 9);
 SELECT count(*) FROM matrix.timeline('read', '!r:x', max => NULL);
+SELECT count(*) FROM matrix.timeline('read', '!r:x', types => '{m.room.name,m.sticker}');
+SELECT event_id FROM matrix.timeline('read', '!r:x', max => 1, types => '{m.room.message,m.sticker}');
 SELECT count(*) FROM matrix.timeline('read', '!r:x', max => 0);
 SELECT count(*) FROM matrix.timeline('read', '!r:x', max => -1);
 SELECT count(*) FROM matrix.timeline('read', NULL);
@@ -94,6 +96,7 @@ SELECT count(*) AS different FROM (SELECT r.room_id FROM read.room_state r GROUP
 	(SELECT s.stream_id FROM matrix.state_at('read', r.room_id, 9223372036854775807) s EXCEPT SELECT s.stream_id FROM read.room_state s WHERE s.room_id = r.room_id)) d;
 
 -- With the caller's rights, whatever his search path says.
+\set VERBOSITY terse
 CREATE ROLE reading_nobody;
 GRANT USAGE ON SCHEMA read TO reading_nobody;
 SET ROLE reading_nobody;

@@ -22,7 +22,8 @@ SELECT sends('!a:x', 'm.room.create', '@alice:x', '$create', '{"room_version": "
 -- One's own event, with all that stood in it and beside it.
 SELECT sends('!a:x', 'm.room.message', '@bob:z', '$m1', '{"msgtype": "m.text", "body": "secret"}', unsigned => '{"age": 1, "secret": 1}',
 	extra => '{"hashes": {"sha256": "h"}, "depth": 7, "secret": 2, "prev_events": ["$levels"]}');
-SELECT redacts('@bob:z', '$r1', '$m1', 'I did not mean it');
+SELECT sends('!a:x', 'm.room.redaction', '@bob:z', '$r1', '{"reason": "I did not mean it"}', unsigned => '{"age": 1}',
+	extra => '{"redacts": "$m1", "hashes": {"sha256": "h"}, "signatures": {}, "auth_events": [], "depth": 8}');
 SELECT matrix.event_json(e) FROM red.events e WHERE e.event_id = '$m1';
 SELECT redacts FROM red.events WHERE event_id = '$r1';
 
@@ -63,7 +64,7 @@ INSERT INTO red.events (raw) VALUES ('{"type": "m.room.redaction", "event_id": "
 	('{"type": "m.room.message", "event_id": "$m12", "room_id": "!a:x", "sender": "@bob:z", "origin_server_ts": 1, "content": {"msgtype": "m.text", "body": "\u0000 secret"}}'),
 	('{"type": "m.room.message", "event_id": "$m13", "room_id": "!a:x", "sender": "@bob:z", "origin_server_ts": 1, "content": {"msgtype": "m.text", "body": "\u0000 secret"}}'),
 	('{"type": "m.room.redaction", "event_id": "$r13", "room_id": "!a:x", "sender": "@bob:z", "redacts": "$m13", "origin_server_ts": 1, "content": {}}');
-SELECT event_id, content, raw FROM red.events WHERE event_id IN ('$m12', '$m13');
+SELECT event_id, content, raw FROM red.events WHERE event_id IN ('$m12', '$m13') ORDER BY event_id;
 -- What comes with an event does not count: the store says what is redacted.
 INSERT INTO red.events (raw) VALUES ('{"type": "m.room.message", "event_id": "$m14", "room_id": "!a:x", "sender": "@bob:z", "origin_server_ts": 1,
 	"content": {"msgtype": "m.text", "body": "here"}, "unsigned": {"age": 1, "redacted_because": {"type": "m.room.redaction"}}, "redacted_because": {}}');
@@ -105,7 +106,7 @@ INSERT INTO red.events (room_id, type, sender, event_id, content, state_key, ext
 	('!a:x', 'm.room.name', '@alice:x', '$n1', '{"name": "secret"}', '', NULL),
 	('!a:x', 'm.room.member', '@dan:x', '$d1', '{"membership": "join", "displayname": "secret"}', '@dan:x', NULL),
 	('!a:x', 'm.room.redaction', '@dan:x', NULL, '{}', NULL, '{"redacts": "$d1"}');
-SELECT type, event_id, content, kind FROM red.room_state WHERE event_id IN ('$n1', '$d1');
+SELECT type, event_id, content, kind FROM red.room_state WHERE event_id IN ('$n1', '$d1') ORDER BY event_id;
 
 -- A call that was acted on stays what it was; what was said goes. One that was redacted before it came never was.
 SELECT sends('!c:x', 'm.call.invite', '@alice:x', '$c1', '{"call_id": "c", "party_id": "p", "version": "1", "lifetime": 60000, "offer": {"type": "offer", "sdp": "secret"}}'),
@@ -113,7 +114,7 @@ SELECT sends('!c:x', 'm.call.invite', '@alice:x', '$c1', '{"call_id": "c", "part
 SELECT state, end_reason, hangup_reason, caller FROM red.calls WHERE call_id = 'c';
 SELECT redacts('@alice:x', NULL, '$c1', room => '!c:x'), redacts('@alice:x', NULL, '$c2', room => '!c:x');
 SELECT state, end_reason, hangup_reason, caller FROM red.calls WHERE call_id = 'c';
-SELECT event_id, content, kept FROM red.events WHERE event_id IN ('$c1', '$c2');
+SELECT event_id, content, kept FROM red.events WHERE event_id IN ('$c1', '$c2') ORDER BY event_id;
 SELECT redacts('@alice:x', NULL, '$c3', room => '!c:x'),
 	sends('!c:x', 'm.call.invite', '@alice:x', '$c3', '{"call_id": "d", "party_id": "p", "version": "1", "lifetime": 60000, "offer": {"type": "offer", "sdp": "secret"}}');
 SELECT count(*) FROM red.calls WHERE call_id = 'd';
@@ -176,6 +177,12 @@ SELECT sends('!v:x', 'm.room.create', '@alice:x', '$vcreate', '{"room_version": 
 SELECT redacts('@alice:x', '$rv1', '$v1', room => '!v:x'), sends('!v:x', 'm.room.redaction', '@alice:x', '$rv2', '{"redacts": "$v2", "reason": "secret"}');
 SELECT sends('!v:x', 'm.room.redaction', '@alice:x', '$rv3', '{"redacts": "$rv2"}');
 SELECT * FROM shown('$v1', '$v2', '$rv2');
+
+-- By matrix.send, in a room of either kind, once for a transaction id.
+SELECT (matrix.send('red', r, '@alice:x', 'm.room.redaction', '{"redacts": "$v1", "reason": "why"}', txn_id => 'a')).event_id = (matrix.send('red', r, '@alice:x', 'm.room.redaction', '{"redacts": "$v1"}', txn_id => 'a')).event_id AS once
+	FROM (VALUES ('!v:x')) v(r);
+SELECT redacts, extra FROM matrix.send('red', '!a:x', '@alice:x', 'm.room.redaction', '{"redacts": "$p"}');
+SELECT event_id, content, unsigned #> '{redacted_because,content}' AS because FROM red.events WHERE event_id IN ('$v1', '$p') ORDER BY event_id;
 
 -- Nobody else changes an event; whoever may insert, redacts.
 UPDATE red.events SET content = '{}' WHERE event_id = '$m4';

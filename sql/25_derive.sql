@@ -142,11 +142,12 @@ CREATE FUNCTION matrix.verify(store text) RETURNS TABLE ("table" text, key jsonb
 			EXECUTE format('CREATE TEMP TABLE matrix_stored_presence_state ON COMMIT DROP AS SELECT * FROM %I.presence_state', store);
 			-- At one moment, or a call could expire between the two.
 			EXECUTE 'CREATE TEMP TABLE matrix_stored_calls ON COMMIT DROP AS ' || matrix.calls_query(store, now);
-			EXECUTE format('CREATE TEMP TABLE matrix_stored_events ON COMMIT DROP AS SELECT e.* FROM %1$I.events e WHERE e.redacted_by IS NOT NULL
-				OR e.event_id IN (SELECT r.redacts FROM %1$I.events r WHERE r.redacts IS NOT NULL)', store);
+			EXECUTE format('CREATE TEMP TABLE matrix_stored_events ON COMMIT DROP AS SELECT e.* FROM %1$I.events e WHERE e.event_id IN (
+				SELECT r.event_id FROM %1$I.events r WHERE r.redacted_by IS NOT NULL UNION SELECT r.redacts FROM %1$I.events r WHERE r.redacts IS NOT NULL)', store);
 			PERFORM matrix.rebuild(store);
 			FOR compared IN SELECT * FROM (VALUES
-				('events', format('SELECT e.* FROM %I.events e WHERE e.redacted_by IS NOT NULL OR e.event_id IN (SELECT s.event_id FROM pg_temp.matrix_stored_events s)', store), 'event_id'),
+				('events', format('SELECT e.* FROM %1$I.events e WHERE e.event_id IN (SELECT r.event_id FROM %1$I.events r WHERE r.redacted_by IS NOT NULL
+					UNION SELECT s.event_id FROM pg_temp.matrix_stored_events s)', store), 'event_id'),
 				('room_state', format('SELECT * FROM %I.room_state', store), 'room_id, type, state_key'),
 				('presence_state', format('SELECT * FROM %I.presence_state', store), 'user_id'),
 				('calls', matrix.calls_query(store, now), 'room_id, call_id')) c(name, query, columns)

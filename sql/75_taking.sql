@@ -86,15 +86,20 @@ CREATE FUNCTION matrix.erasure_report(store text, event_id text) RETURNS TABLE (
 			SELECT 'call_state', jsonb_build_array(c.room_id, c.call_id), 'hangup_reason' FROM versions v JOIN %1$I.call_state c ON c.room_id = v.room_id
 				AND c.call_id = coalesce(v.kept, v.content)->>'call_id' WHERE c.hangup_reason = v.content->>'reason'
 			UNION ALL
-			SELECT 'events', to_jsonb(e.event_id), 'unsigned.prev_content' FROM versions v JOIN %1$I.events e ON e.room_id = v.room_id AND e.type = v.type
-				AND e.state_key = v.state_key AND e.unsigned->>'replaces_state' = v.event_id AND e.unsigned->'prev_content' <> v.left_over->'content'
+			SELECT 'events', to_jsonb(e.event_id), o.place || '.prev_content' FROM versions v JOIN %1$I.events e ON e.room_id = v.room_id AND e.type = v.type
+				AND e.state_key = v.state_key AND coalesce(e.unsigned->>'replaces_state', e.extra->>'replaces_state', (SELECT p.event_id FROM %1$I.events p
+					WHERE p.room_id = e.room_id AND p.type = e.type AND p.state_key = e.state_key AND p.stream_id < e.stream_id ORDER BY p.stream_id DESC LIMIT 1)) = v.event_id
+				CROSS JOIN LATERAL (VALUES ('unsigned', e.unsigned), ('extra', e.extra)) o(place, object) WHERE o.object->'prev_content' <> v.left_over->'content'
 			UNION ALL
-			SELECT 'events', to_jsonb(e.event_id), 'unsigned.' || s.key FROM versions v JOIN %1$I.events e ON e.room_id = v.room_id
-				AND e.unsigned ?| '{invite_room_state,knock_room_state}' CROSS JOIN jsonb_each(e.unsigned) s
+			SELECT 'events', to_jsonb(e.event_id), o.place || '.' || s.key FROM versions v JOIN %1$I.events e ON e.room_id = v.room_id
+				AND (e.unsigned ?| '{invite_room_state,knock_room_state}' OR e.extra ?| '{invite_room_state,knock_room_state}')
+				CROSS JOIN LATERAL (VALUES ('unsigned', e.unsigned), ('extra', e.extra)) o(place, object) CROSS JOIN jsonb_each(o.object) s
 				WHERE s.key IN ('invite_room_state', 'knock_room_state') AND v.content <> v.left_over->'content'
 					AND s.value @> jsonb_build_array(jsonb_build_object('type', v.type, 'state_key', v.state_key, 'content', v.content))
 			UNION ALL
-			SELECT 'events', to_jsonb(e.event_id), 'unsigned."m.relations"' FROM versions v JOIN %1$I.events e ON e.event_id = matrix.relates_to(v.content)
+			SELECT 'events', to_jsonb(e.event_id), 'unsigned."m.relations"' FROM versions v JOIN %1$I.events e ON e.room_id = v.room_id
+				AND e.event_id = ANY (ARRAY[matrix.relates_to(v.content), (SELECT matrix.relates_to(r.content) FROM %1$I.events r
+					WHERE r.event_id = matrix.relates_to(v.content) AND r.room_id = v.room_id)])
 				WHERE e.unsigned ? 'm.relations'
 			UNION ALL
 			SELECT 'events', to_jsonb(e.event_id), 'unsigned.redacted_because' FROM versions v JOIN %1$I.events e ON e.redacted_by = v.event_id

@@ -24,6 +24,16 @@ bool		redacting = false;
 
 /* ---- the room ---- */
 
+static const mx_value *
+tree_of_jsonb(mx_arena *arena, Jsonb *jsonb)
+{
+	mx_builder	builder;
+
+	mx_builder_init(&builder, arena, NULL);
+	build_from_jsonb(&builder, jsonb);
+	return builder.root;
+}
+
 /* What the room's m.room.create says; false: it is not there. */
 static bool
 find_create(Relation events, Store *store, mx_string room_id, Row *create)
@@ -55,15 +65,17 @@ const mx_room_version *
 room_version(Relation events, Store *store, mx_string room_id)
 {
 	Row			create;
-	mx_builder	builder;
+	MemoryContext work;
 	mx_arena	arena;
+	const mx_room_version *version;
 
 	if (room_id.text == NULL || !find_create(events, store, room_id, &create))
 		return NULL;
-	arena_in(&arena, CurrentMemoryContext);
-	mx_builder_init(&builder, &arena, NULL);
-	build_from_jsonb(&builder, DatumGetJsonbP(create.values[COLUMN_CONTENT]));
-	return room_version_of_create(builder.root);
+	work = AllocSetContextCreate(CurrentMemoryContext, "matrix_events room version", ALLOCSET_START_SMALL_SIZES);
+	arena_in(&arena, work);
+	version = room_version_of_create(tree_of_jsonb(&arena, DatumGetJsonbP(create.values[COLUMN_CONTENT])));
+	MemoryContextDelete(work);
+	return version;
 }
 
 /* ---- one redaction ---- */
@@ -78,26 +90,23 @@ make_redaction(Relation events, Store *store, const Row *row)
 	return redaction;
 }
 
-const mx_value *
-tree_of_jsonb(mx_arena *arena, Jsonb *jsonb)
-{
-	mx_builder	builder;
-
-	mx_builder_init(&builder, arena, NULL);
-	build_from_jsonb(&builder, jsonb);
-	return builder.root;
-}
-
 /* The power levels when the redaction was sent. */
 static const mx_value *
-find_power_levels(Store *store, const Redaction *redaction, mx_arena *arena)
+find_power_levels(Store *store, const Redaction *redaction, mx_arena *arena, MemoryContext work)
 {
 	Datum		values[] = {redaction->row.values[COLUMN_ROOM_ID], redaction->row.values[COLUMN_STREAM_ID]};
+	const mx_value *levels = NULL;
 	bool		isnull;
 
-	if (run_latest(store, PLAN_POWER_LEVELS, values, NULL) == 0)
-		return NULL;
-	return tree_of_jsonb(arena, (Jsonb *) PG_DETOAST_DATUM_COPY(row_datum(0, 1, &isnull)));
+	if (run_latest(store, PLAN_POWER_LEVELS, values, NULL) > 0)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(work);
+
+		levels = tree_of_jsonb(arena, (Jsonb *) PG_DETOAST_DATUM_COPY(row_datum(0, 1, &isnull)));
+		MemoryContextSwitchTo(caller);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return levels;
 }
 
 static mx_redaction
@@ -123,7 +132,7 @@ may_redact_own(Store *store, const Redaction *redaction, const Row *target)
 }
 
 static bool
-may_redact(Relation events, Store *store, const Redaction *redaction, const Row *target)
+may_redact(Relation events, Store *store, const Redaction *redaction, const Row *target, MemoryContext work)
 {
 	mx_redaction question = question_of(store, redaction, target);
 	mx_string	room_id = row_text(&redaction->row, COLUMN_ROOM_ID);
@@ -135,8 +144,8 @@ may_redact(Relation events, Store *store, const Redaction *redaction, const Row 
 		return true;
 	if (!mx_same(room_id, row_text(target, COLUMN_ROOM_ID)))
 		return false;
-	arena_in(&arena, CurrentMemoryContext);
-	question.power_levels = find_power_levels(store, redaction, &arena);
+	arena_in(&arena, work);
+	question.power_levels = find_power_levels(store, redaction, &arena, work);
 	if (find_create(events, store, room_id, &create))
 	{
 		question.create_sender = row_text(&create, COLUMN_SENDER);
@@ -153,29 +162,25 @@ is_not_unsigned(const mx_value *member, const void *unused)
 
 /* {"redacted_because": the redaction as clients see it} */
 static const mx_value *
-unsigned_of_redacted(Redaction *redaction, mx_arena *arena)
+unsigned_of_redacted(const Row *redaction)
 {
-	mx_value   *result = mx_alloc(arena, sizeof(*result));
+	ReadEvent	read;
+	mx_value   *result;
+	mx_value   *because;
 
-	if (redaction->because == NULL)
-	{
-		ReadEvent	read;
-		mx_value   *because;
-
-		begin_read(&read);
-		read_row(&read, &redaction->row, 0);
-		because = mx_select(&read.arena, read.root, is_not_unsigned, NULL);
-		because->key = "redacted_because";
-		because->key_length = strlen(because->key);
-		redaction->because = because;
-	}
+	begin_read(&read);
+	read_row(&read, redaction, 0);
+	because = mx_select(&read.arena, read.root, is_not_unsigned, NULL);
+	because->key = "redacted_because";
+	because->key_length = strlen(because->key);
+	result = mx_alloc(&read.arena, sizeof(*result));
 	*result = (mx_value) {.kind = MX_OBJECT, .length = 1};
-	result->u.children = unconstify(mx_value *, redaction->because);
+	result->u.children = because;
 	return result;
 }
 
 void
-prune_row(Row *row, Redaction *redaction)
+prune_row(Row *row, const Redaction *redaction)
 {
 	ReadEvent	read;
 
@@ -184,7 +189,7 @@ prune_row(Row *row, Redaction *redaction)
 	read.root = mx_redact(&read.arena, read.root, redaction->version);
 	put_jsonb(row, COLUMN_CONTENT, mx_member(read.root, "content"));
 	put_jsonb(row, COLUMN_EXTRA, extra_of(&read));
-	put_jsonb(row, COLUMN_UNSIGNED, unsigned_of_redacted(redaction, &read.arena));
+	put_jsonb(row, COLUMN_UNSIGNED, unsigned_of_redacted(&redaction->row));
 	put_column(row, COLUMN_REDACTED_BY, row_text(&redaction->row, COLUMN_EVENT_ID));
 	row->nulls[COLUMN_RAW] = true;
 }
@@ -301,14 +306,12 @@ redact_copies(Store *store, const Row *was, const Row *is)
 
 /* A redaction is redacted: what it gave as its reason goes from its targets. */
 static void
-redact_reason(Store *store, const Row *row)
+redact_reason(Store *store, const Row *row, MemoryContext work)
 {
-	Redaction	redaction = {.row = *row};
-	mx_arena	arena;
-	Datum		values[2] = {row->values[COLUMN_EVENT_ID]};
+	MemoryContext caller = MemoryContextSwitchTo(work);
+	Datum		values[] = {row->values[COLUMN_EVENT_ID], JsonbPGetDatum(jsonb_from_value(unsigned_of_redacted(row)))};
 
-	arena_in(&arena, CurrentMemoryContext);
-	values[1] = JsonbPGetDatum(jsonb_from_value(unsigned_of_redacted(&redaction, &arena)));
+	MemoryContextSwitchTo(caller);
 	run_redacting(store, PLAN_REDACT_REASON, values, NULL);
 }
 
@@ -322,27 +325,31 @@ is_redacted_so(const Row *was, const Row *is)
 
 /*
  * Redact one target, unless that was done.  What is folded gets the event as it
- * is then; fold NULL: nothing is.
+ * is then; fold NULL: nothing is.  What is made on the way goes into work.
  */
 static void
-redact_target(Relation events, Store *store, const Target *target, Fold *fold, List *targets)
+redact_target(Relation events, Store *store, const Target *target, Fold *fold, List *targets, MemoryContext work)
 {
 	static const EventColumn columns[] = {
 		COLUMN_STREAM_ID, COLUMN_CONTENT, COLUMN_UNSIGNED, COLUMN_EXTRA, COLUMN_REDACTED_BY, COLUMN_KEPT
 	};
 	Row			was;
 	Row			is;
+	MemoryContext caller;
 	Datum		values[lengthof(columns)];
 	bool		nulls[lengthof(columns)];
 
 	if (run_latest(store, PLAN_LOCK_EVENT, &unconstify(Row *, target->row)->values[COLUMN_STREAM_ID], NULL) == 0)
 		return;
 	was = *row_from_spi(0);
+	SPI_freetuptable(SPI_tuptable);
 	if (is_redacted_before(events, store, &was, target->redaction))
 		return;
 	is = was;
+	caller = MemoryContextSwitchTo(work);
 	keep_call(&is, target->redaction);
 	prune_row(&is, target->redaction);
+	MemoryContextSwitchTo(caller);
 	if (is_redacted_so(&was, &is))
 	{
 		redact_copies(store, &was, &is);
@@ -357,20 +364,23 @@ redact_target(Relation events, Store *store, const Target *target, Fold *fold, L
 		return;
 	if (fold != NULL)
 		replace_content(fold, event_from_row(0));
+	SPI_freetuptable(SPI_tuptable);
 	redact_copies(store, &was, &is);
 	if (!is.nulls[COLUMN_REDACTS])
 	{
+		Row		   *now;
 		ListCell   *cell;
 
-		redact_reason(store, &is);
+		redact_reason(store, &is, work);
+		run_latest(store, PLAN_OWN_EVENT, is.values, NULL);
+		now = row_from_spi(0);
+		SPI_freetuptable(SPI_tuptable);
 		foreach(cell, targets)
 		{
 			Redaction  *other = ((Target *) lfirst(cell))->redaction;
 
-			if (row_position(&other->row) != row_position(&is))
-				continue;
-			other->row = is;
-			other->because = NULL;
+			if (row_position(&other->row) == row_position(now))
+				other->row = *now;
 		}
 	}
 }
@@ -378,6 +388,7 @@ redact_target(Relation events, Store *store, const Target *target, Fold *fold, L
 void
 redact_all(Relation events, Store *store, List *targets, Fold *fold)
 {
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "matrix_events redact", ALLOCSET_DEFAULT_SIZES);
 	ListCell   *cell;
 
 	list_sort(targets, by_target);
@@ -386,9 +397,11 @@ redact_all(Relation events, Store *store, List *targets, Fold *fold)
 		const Target *target = lfirst(cell);
 
 		CHECK_FOR_INTERRUPTS();
-		if (may_redact(events, store, target->redaction, target->row))
-			redact_target(events, store, target, fold, targets);
+		if (may_redact(events, store, target->redaction, target->row, work))
+			redact_target(events, store, target, fold, targets, work);
+		MemoryContextReset(work);
 	}
+	MemoryContextDelete(work);
 }
 
 /* ---- what comes after it was redacted ---- */

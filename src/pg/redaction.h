@@ -14,7 +14,6 @@ typedef struct Redaction
 {
 	Row			row;
 	const mx_room_version *version;
-	const mx_value *because;	/* the event in the form of clients, or NULL: not made yet */
 } Redaction;
 
 /* An event that a redaction names, or an edit of that. */
@@ -27,13 +26,12 @@ typedef struct Target
 /* redaction.c: all is made in the current context */
 extern Redaction *make_redaction(Relation events, Store *store, const Row *row);
 extern List *add_target(List *targets, const Row *row, Redaction *redaction);
-extern const mx_value *tree_of_jsonb(mx_arena *arena, Jsonb *jsonb);
 
 /* Whether the redaction's sender may redact a row of the same room without the power level. */
 extern bool may_redact_own(Store *store, const Redaction *redaction, const Row *target);
 
 /* What the room's version leaves of a row's event, into the row. */
-extern void prune_row(Row *row, Redaction *redaction);
+extern void prune_row(Row *row, const Redaction *redaction);
 
 /*
  * Redact the targets as far as they may be, with the copies of their contents; a

@@ -23,13 +23,15 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /* ---- what this transaction has inserted ---- */
 
-#define MAX_MESSAGES	512
+#define SOME_MESSAGES	512
+#define MAX_MESSAGES	65536
 
 /* A row that no fold looks at. */
 typedef struct Message
@@ -40,7 +42,7 @@ typedef struct Message
 
 /*
  * Rows of one store.  Messages are looked at together, before their statement
- * locks anything, before the commit, or when there are many of them.
+ * locks anything or before the commit.
  */
 typedef struct Own
 {
@@ -50,7 +52,8 @@ typedef struct Own
 	bool		has_duty;		/* whatever comes between, all is looked at again: we have waited for others, or what a look did was rolled back */
 	bool		open;			/* there are redactions that messages have to be held against */
 	int			count;
-	Message		messages[MAX_MESSAGES];	/* that were not looked at yet */
+	int			size;
+	Message    *messages;		/* that were not looked at yet */
 	int			level;			/* of the messages the outermost level of savepoints */
 	int			looked;			/* the level of savepoints of a look at rows of outer ones; 0: there was none */
 	struct Own *next;
@@ -124,6 +127,8 @@ own_of(Oid events)
 	own->events = events;
 	own->first = PG_INT64_MAX;
 	own->first_history = PG_INT64_MIN;
+	own->size = SOME_MESSAGES;
+	own->messages = MemoryContextAlloc(TopTransactionContext, sizeof(Message) * own->size);
 	own->next = all_own;
 	all_own = own;
 	return own;
@@ -387,11 +392,29 @@ is_counted(Own *own, Store *store)
 	return own->open;
 }
 
-static void
-forget_messages(Own *own)
+/* A trigger is at work in the middle of an insertion: what it inserts is there before what is being inserted. */
+static bool
+is_nested(void)
 {
-	own->count = 0;
-	own->open = false;
+	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) > 1;
+}
+
+/* They were looked at, as far as they are there. */
+static void
+forget_messages(Own *own, Store *store)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < own->count && is_nested(); i++)
+	{
+		Datum		position = Int64GetDatum(own->messages[i].stream_id);
+
+		if (run_latest(store, PLAN_OWN_EVENT, &position, NULL) == 0)
+			own->messages[kept++] = own->messages[i];
+		SPI_freetuptable(SPI_tuptable);
+	}
+	own->count = kept;
+	own->open = kept > 0;
 }
 
 /* No redaction has come: but for those that repeat others, they need no look. */
@@ -400,6 +423,8 @@ forget_unrepeating(Own *own)
 {
 	int			kept = 0;
 
+	if (is_nested())
+		return;
 	for (int i = 0; i < own->count; i++)
 		if (own->messages[i].repeats)
 			own->messages[kept++] = own->messages[i];
@@ -410,11 +435,11 @@ forget_unrepeating(Own *own)
 static void
 look_at_row(Fold *fold, Relation events, const Row *row)
 {
-	mx_arena	arena;
 	mx_string	edited;
+	mx_string	rel_type;
 
-	arena_in(&arena, CurrentMemoryContext);
-	edited = edited_id(tree_of_jsonb(&arena, DatumGetJsonbP(row->values[COLUMN_CONTENT])));
+	if (!jsonb_relation(DatumGetJsonbP(row->values[COLUMN_CONTENT]), &edited, &rel_type) || !mx_same(rel_type, mx_string_from("m.replace")))
+		edited = (mx_string) {NULL, 0};
 	if (!row->nulls[COLUMN_REDACTS])
 		fold->targets = find_targets(events, fold->store, make_redaction(events, fold->store, row), true, fold->targets);
 	fold->targets = find_targets_of(events, fold->store, row, edited, fold->targets);
@@ -429,10 +454,12 @@ look_at_messages(Own *own, Fold *fold, Relation events)
 	for (int i = 0; i < own->count; i++)
 	{
 		Datum		position = Int64GetDatum(own->messages[i].stream_id);
-
 		/* It may be gone: kept out by a conflict, or rolled back. */
-		if (run_latest(fold->store, PLAN_OWN_EVENT, &position, NULL) > 0)
-			look_at_row(fold, events, row_from_spi(0));
+		Row		   *row = run_latest(fold->store, PLAN_OWN_EVENT, &position, NULL) > 0 ? row_from_spi(0) : NULL;
+
+		SPI_freetuptable(SPI_tuptable);
+		if (row != NULL)
+			look_at_row(fold, events, row);
 	}
 }
 
@@ -490,6 +517,28 @@ note_row(Relation events, int64 stream_id)
 		own->first_history = Max(own->first_history, stream_id);
 }
 
+/*
+ * There are many messages.  Nothing is locked in the middle of a statement, so
+ * they are not looked at, but forgotten where no redaction has come.
+ */
+static void
+make_space(Own *own, Store *store)
+{
+	mark(own, store);
+	if (!is_counted(own, store))
+		forget_unrepeating(own);
+	if (own->count <= own->size / 2)
+		return;
+	if (own->size < MAX_MESSAGES)
+	{
+		own->messages = repalloc(own->messages, sizeof(Message) * own->size * 2);
+		own->size *= 2;
+		return;
+	}
+	own->count = 0;
+	own->has_duty = true;
+}
+
 /* A row that no fold will look at.  open: there are redactions that it is to be held against. */
 void
 note_message(Relation events, Store *store, const Row *row, bool open)
@@ -497,8 +546,8 @@ note_message(Relation events, Store *store, const Row *row, bool open)
 	Own		   *own = own_of(RelationGetRelid(events));
 	int			level = GetCurrentTransactionNestLevel();
 
-	if (own->count == MAX_MESSAGES)
-		look_again(own, events, store);
+	if (own->count == own->size)
+		make_space(own, store);
 	own->level = own->count == 0 ? level : Min(own->level, level);
 	own->messages[own->count++] = (Message) {row_position(row), repeats_others(row)};
 	own->open |= open;
@@ -610,7 +659,7 @@ look_at_inserted(Fold *fold, Relation events)
 		look_at_own(fold, events, PG_INT64_MIN, own->first_history);
 		own->has_duty = waited;
 	}
-	forget_messages(own);
+	forget_messages(own, fold->store);
 }
 
 /*

@@ -127,6 +127,26 @@ SELECT count(*) FROM matrix.reactions('red', '$root');
 SELECT count(*) FROM matrix.thread('red', '$root');
 SELECT unsigned FROM red.events WHERE event_id = '$root';
 
+-- An aggregation of the root holds an edit of what is in the thread; nobody reaches into another room.
+SELECT sends('!a:x', 'm.room.message', '@bob:z', '$in2', '{"msgtype": "m.text", "body": "open", "m.relates_to": {"rel_type": "m.thread", "event_id": "$root"}}'),
+	edits('@bob:z', '$in2e', '$in2', 'secret');
+UPDATE red.events SET unsigned = '{"m.relations": {"m.thread": {"latest_event": {"content": {"body": "secret"}}}}}' WHERE event_id = '$root';
+SELECT sends('!b:x', 'm.reaction', '@eve:q', '$far', '{"m.relates_to": {"rel_type": "m.annotation", "event_id": "$root", "key": "k"}}');
+SELECT redacts('@eve:q', NULL, '$far', room => '!b:x');
+SELECT unsigned FROM red.events WHERE event_id = '$root';
+SELECT * FROM matrix.erasure_report('red', '$in2e');
+SELECT redacts('@bob:z', '$rin2e', '$in2e');
+SELECT unsigned FROM red.events WHERE event_id = '$root';
+-- What comes later repeats nothing; what else it brings stays.
+SELECT sends('!a:x', 'm.room.topic', '@alice:x', '$t4', '{"topic": "four"}', '', unsigned => '{"age": 1, "prev_content": {"topic": "secret"}, "replaces_state": "$t1"}'),
+	sends('!a:x', 'm.room.topic', '@alice:x', '$t5', '{"topic": "five"}', '', extra => '{"prev_content": {"topic": "four"}}'),
+	sends('!a:x', 'm.room.member', '@zed:z', '$z1', '{"membership": "invite"}', '@zed:z', extra => '{"invite_room_state": [
+		{"type": "m.room.topic", "state_key": "", "sender": "@alice:x", "content": {"topic": "secret"}}, {"type": "m.room.topic", "state_key": "", "sender": "@alice:x", "content": {"topic": "four"}}]}'),
+	sends('!a:x', 'm.room.message', '@bob:z', '$root2', '{"msgtype": "m.text", "body": "root"}', unsigned => '{"age": 1, "m.relations": {"m.thread": {"latest_event": {"event_id": "$in2e", "content": {"body": "secret"}}}}}');
+SELECT event_id, unsigned, extra FROM red.events WHERE event_id IN ('$t4', '$t5', '$z1', '$root2') ORDER BY stream_id;
+-- Of a redacted event unsigned is the store's; of others it is their server's, but for that.
+UPDATE red.events SET unsigned = '{"age": 2, "m.relations": {"m.replace": {"event_id": "$in2e", "content": "secret"}}}' WHERE event_id IN ('$in2e', '$root2', '$m4');
+SELECT event_id, unsigned FROM red.events WHERE event_id IN ('$in2e', '$root2', '$m4') ORDER BY stream_id;
 -- What was refused under the event's id, before and after; what a worker said of it.
 SET matrix_events.on_invalid = 'quarantine';
 SELECT says('@bob:z', '$w', 'secret'), says('@eve:q', '$w', 'secret, too');
@@ -137,6 +157,10 @@ SELECT redacts('@bob:z', NULL, '$w');
 SELECT says('@eve:q', '$w', 'secret, again');
 SELECT raw, violations, event_id FROM red.rejected;
 SELECT event_id, error FROM red.dead_letters;
+SELECT matrix.worker_open('red', 'w2', after => 0, max_failures => 2);
+SELECT count(*) FROM (SELECT matrix.worker_fetch('red', 'w2', 1000)) f;
+SELECT matrix.worker_fail('red', 'w2', e.stream_id, 'cannot read: secret') FROM red.events e WHERE e.event_id = '$w';
+SELECT worker, failing IS NOT NULL AS failing, error FROM red.worker_parts ORDER BY worker;
 RESET matrix_events.on_invalid;
 
 -- History is redacted, and redacts.
@@ -166,6 +190,26 @@ INSERT INTO red.events (room_id, type, sender, event_id, content, extra) VALUES 
 SELECT matrix.apply_redactions('red.events');
 RESET ROLE;
 SELECT * FROM shown('$m4');
+
+-- A trigger of the user's own redacts what is just being inserted, after and before the store's own look at it.
+CREATE FUNCTION red.redacts_new() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM redacts(NEW.sender, '$r' || NEW.event_id, NEW.event_id); RETURN NEW; END $$;
+CREATE TRIGGER a BEFORE INSERT ON red.events FOR EACH ROW WHEN (NEW.event_id LIKE '$new%') EXECUTE FUNCTION red.redacts_new();
+INSERT INTO red.events (room_id, type, sender, event_id, content) SELECT '!a:x', 'm.room.message', '@bob:z', '$new' || n, '{"msgtype": "m.text", "body": "secret"}' FROM generate_series(1, 2) n;
+DROP TRIGGER a ON red.events;
+CREATE TRIGGER z BEFORE INSERT ON red.events FOR EACH ROW WHEN (NEW.event_id LIKE '$new%') EXECUTE FUNCTION red.redacts_new();
+INSERT INTO red.events (room_id, type, sender, event_id, content) SELECT '!a:x', 'm.room.message', '@bob:z', '$new' || n, '{"msgtype": "m.text", "body": "secret"}' FROM generate_series(3, 4) n;
+DROP TRIGGER z ON red.events;
+CREATE TRIGGER z AFTER INSERT ON red.events FOR EACH ROW WHEN (NEW.event_id LIKE '$new%') EXECUTE FUNCTION red.redacts_new();
+INSERT INTO red.events (room_id, type, sender, event_id, content) SELECT '!a:x', 'm.room.message', '@bob:z', '$new' || n, '{"msgtype": "m.text", "body": "secret"}' FROM generate_series(5, 6) n;
+DROP TRIGGER z ON red.events;
+DROP FUNCTION red.redacts_new;
+SELECT * FROM shown('$new1', '$new2', '$new3', '$new4', '$new5', '$new6');
+-- More messages than are looked at one by one: each is held against a redaction that comes from elsewhere in the statement.
+INSERT INTO red.events (room_id, type, sender, event_id, content, extra)
+	SELECT '!a:x', CASE WHEN n IN (10, 1990) THEN 'm.room.redaction' ELSE 'm.room.message' END, '@bob:z', '$many' || n, '{"msgtype": "m.text", "body": "secret"}',
+		CASE WHEN n IN (10, 1990) THEN jsonb_build_object('redacts', '$many' || 2001 - n) END FROM generate_series(1, 2000) n;
+SELECT event_id, content, redacted_by FROM red.events WHERE event_id LIKE '$many%' AND redacted_by IS NOT NULL ORDER BY stream_id;
+DELETE FROM red.events WHERE event_id LIKE '$many%';
 
 -- Nothing is left, nor in samples of the planner.
 ANALYZE;

@@ -20,7 +20,7 @@ $node->safe_psql('postgres', q{
 	SELECT matrix.create_store('chat');
 	-- Events at random: members, state, power levels, presence, calls, messages, edits, and redactions of events that are there or still to come.
 	CREATE SEQUENCE ids;
-	CREATE FUNCTION some_events(n int) RETURNS TABLE (event_id text, type text, room_id text, sender text, state_key text, content jsonb)
+	CREATE FUNCTION some_events(n int) RETURNS TABLE (event_id text, type text, room_id text, sender text, state_key text, content jsonb, unsigned jsonb)
 	LANGUAGE sql VOLATILE AS $$
 		SELECT '$' || nextval('ids'), k.type, CASE WHEN k.type <> 'm.presence' THEN '!r' || r.room || ':x' END, u,
 			CASE k.type WHEN 'm.room.member' THEN u WHEN 'm.room.topic' THEN '' WHEN 'm.room.power_levels' THEN '' END,
@@ -35,7 +35,12 @@ $node->safe_psql('postgres', q{
 				WHEN k.type = 'm.room.power_levels' THEN jsonb_build_object('redact', 50, 'users', jsonb_build_object(u, 100 * round(r.a), '@u1:x1', 50))
 				ELSE jsonb_build_object('call_id', 'c' || floor(r.b * 12), 'version', '1', 'party_id', 'p' || floor(r.c * 2), 'lifetime', floor(r.c * 3000)::int,
 					'offer', '{"type": "offer", "sdp": ""}'::jsonb, 'answer', '{"type": "answer", "sdp": ""}'::jsonb, 'candidates', '[]'::jsonb,
-					'reason', 'user_hangup', 'selected_party_id', 'p' || floor(r.a * 2)) END
+					'reason', 'user_hangup', 'selected_party_id', 'p' || floor(r.a * 2)) END,
+			-- What servers repeat of other events.
+			CASE WHEN k.type = 'm.room.topic' THEN jsonb_build_object('prev_content', jsonb_build_object('topic', r.c::text), 'replaces_state', r.target)
+				WHEN k.type = 'm.room.member' AND r.c < 0.5 THEN jsonb_build_object('invite_room_state', jsonb_build_array(
+					jsonb_build_object('type', 'm.room.topic', 'state_key', '', 'sender', u, 'content', jsonb_build_object('topic', r.c::text))))
+				WHEN k.type = 'm.room.message' AND r.c < 0.2 THEN jsonb_build_object('m.relations', jsonb_build_object('m.replace', jsonb_build_object('event_id', r.target))) END
 		FROM (SELECT i, random() AS a, random() AS b, random() AS c, random() AS d, 1 + floor(random() * 4) AS room, '@u' || o.one || ':x' || o.one AS u,
 				'$' || (SELECT greatest(1, last_value - 15 + floor(random() * 25))::int FROM ids) AS target
 			FROM generate_series(1, n) i, LATERAL (SELECT floor(random() * 5 + i * 0)::int AS one) o) r,
@@ -46,7 +51,7 @@ $node->safe_psql('postgres', q{
 	CREATE PROCEDURE single_statements(rounds int) LANGUAGE plpgsql AS $$
 	BEGIN
 		FOR i IN 1 .. rounds LOOP
-			INSERT INTO chat.events (event_id, type, room_id, sender, state_key, content)
+			INSERT INTO chat.events (event_id, type, room_id, sender, state_key, content, unsigned)
 				SELECT * FROM some_events((1 + floor(random() * 12))::int);
 			IF random() < 0.1 THEN ROLLBACK; ELSE COMMIT; END IF;
 		END LOOP;
@@ -57,7 +62,7 @@ $node->safe_psql('postgres', q{
 			FOR j IN 1 .. (1 + floor(random() * 4))::int LOOP
 				-- A savepoint that is given up now and then.
 				BEGIN
-					INSERT INTO chat.events (event_id, type, room_id, sender, state_key, content) SELECT * FROM some_events((1 + floor(random() * 3))::int);
+					INSERT INTO chat.events (event_id, type, room_id, sender, state_key, content, unsigned) SELECT * FROM some_events((1 + floor(random() * 3))::int);
 					IF random() < 0.2 THEN RAISE EXCEPTION USING ERRCODE = 'MXGIV'; END IF;
 				EXCEPTION WHEN SQLSTATE 'MXGIV' OR deadlock_detected THEN NULL;
 				END;
@@ -78,12 +83,17 @@ $node->safe_psql('postgres', q{
 });
 
 sub verified { is($node->safe_psql('postgres', q{SELECT * FROM matrix.verify('chat')}), '', $_[0]) }
+sub gone
+{
+	is($node->safe_psql('postgres', q{SELECT e.event_id, r.* FROM chat.events e, matrix.erasure_report('chat', e.event_id) r WHERE e.redacted_by IS NOT NULL}), '', $_[0]);
+}
 sub count_events { return $node->safe_psql('postgres', 'SELECT count(*) FROM chat.events') }
 
 my @sessions = map { begin($node, 'CALL single_statements(120)') } 1 .. 4;
 is(join('', map { finish($_) } @sessions), '', 'writers of single statements, and none fails');
 cmp_ok(count_events(), '>', 1500, 'they wrote');
 verified('verify after single statements');
+gone('nothing repeats what is redacted');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM chat.events WHERE redacted_by IS NOT NULL'), '>', 20, 'they redacted');
 
 @sessions = ((map { begin($node, 'CALL transactions(80)') } 1 .. 4), begin($node, 'CALL deletions(30)'));
@@ -94,6 +104,7 @@ $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_act
 like(finish($victim), qr/terminating connection/, 'one is killed');
 is(join('', grep { !/deadlock/ } map { finish($_) } @sessions), '', 'transactions with savepoints, deletions and ticks');
 verified('verify after transactions');
+gone('nor after transactions');
 
 @sessions = map { begin($node, 'CALL transactions(100000)') } 1 .. 3;
 my $before = count_events();

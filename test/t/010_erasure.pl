@@ -349,12 +349,10 @@ sub file_holds
 	return $bytes =~ /$parts/ || index($bytes, $wide) >= 0;
 }
 
-# Everything on the disk but the WAL.
+# Everything on the disk but the WAL, when what is dead is vacuumed away.
 sub files_with_word
 {
 	my ($server) = @_;
-	# Nobody who is just leaving holds back what is dead.
-	$server->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()') or die 'somebody stays';
 	$server->safe_psql('postgres', 'VACUUM FULL');
 	$server->safe_psql('postgres', 'CHECKPOINT');
 	return grep { file_holds($_) } map { glob($server->data_dir . "/$_") } qw(base/*/* global/* pg_stat/* pg_stat_tmp/* pg_logical/* pg_logical/*/* pg_notify/* pg_xact/*);
@@ -438,7 +436,14 @@ is_deeply(told_by($node), [], 'after: no function tells the word');
 is($node->safe_psql('postgres', "SELECT e.event_id, e.unsigned, e.extra, e.content $all WHERE e::text ILIKE '%$word%'"), '', 'after: no event holds it');
 is_deeply(rows_with_word($node, 1), [], 'after: no table, view nor statistics hold it');
 is(dump_with_word('postgres'), 0, 'after: no dump holds it');
-is_deeply([files_with_word($node)], [], 'after: no file holds it, once what is dead is vacuumed away');
+# Whoever is just leaving, or copying, may hold back what is dead.
+my @files = ('?');
+for (my $try = 0; @files && $try < 30; $try++)
+{
+	sleep 1 if $try;
+	@files = files_with_word($node);
+}
+is_deeply(\@files, [], 'after: no file holds it, once what is dead is vacuumed away');
 $node->wait_for_catchup($standby);
 is_deeply(told_by($standby, 'reads'), [], 'after: nor does a standby tell it');
 is_deeply(rows_with_word($standby, 1), [], 'after: nor hold it');

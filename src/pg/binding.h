@@ -184,6 +184,7 @@ extern bool repeats_others(const Row *row);
 /* targets.c */
 extern mx_string edited_id(const mx_value *content);
 extern bool redact_on_arrival(Relation events, Store *store, Row *row, mx_string edited);
+extern void begin_rows(Relation events, Store *store);
 extern void note_row(Relation events, int64 stream_id);
 extern void note_message(Relation events, Store *store, const Row *row, bool open);
 

@@ -407,6 +407,7 @@ take_event(Relation events, HeapTuple tuple)
 	}
 	if (event.room_id != NULL)
 	{
+		begin_rows(events, store);
 		if (mx_equals_text(event.type, "m.room.redaction") && row_is_shown(&row))
 			put_column(&row, COLUMN_REDACTS, mx_redacts(read.root, room_version(events, store, mx_string_of(event.room_id))));
 		edited = event.state_key == NULL ? edited_id(event.content) : (mx_string) {NULL, 0};

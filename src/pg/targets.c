@@ -512,6 +512,17 @@ look_at_own(Fold *fold, Relation events, int64 from, int64 to)
 	index_close(index, AccessShareLock);
 }
 
+/* Called before the first of a transaction's rows looks for redactions: those that are counted by now, it can see. */
+void
+begin_rows(Relation events, Store *store)
+{
+	for (Own *own = all_own; own != NULL; own = own->next)
+		if (own->events == RelationGetRelid(events))
+			return;
+	store->redactions_seen = count_redactions(store);
+	(void) own_of(RelationGetRelid(events));
+}
+
 /* A row that is about to be inserted: a message, or one that a fold will look at. */
 void
 note_row(Relation events, int64 stream_id)

@@ -267,6 +267,9 @@ wait_for_writers(Relation events, Store *store, List *found)
 		if (!take_duty(store, writer))
 			continue;
 		own->has_duty = true;
+		/* What comes of it, for rows from before a savepoint too, goes with the savepoint. */
+		if (GetCurrentTransactionNestLevel() > 1)
+			own->looked = Max(own->looked, GetCurrentTransactionNestLevel());
 		XactLockTableWait(one->writer, events, NULL, XLTW_None);
 		waited = true;
 	}

@@ -39,17 +39,11 @@ COMMENT ON FUNCTION matrix.reactions(text, text) IS
 
 -- ---- edits ----
 
-CREATE FUNCTION matrix.edit_query(store text) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE c IMMUTABLE STRICT;
-COMMENT ON FUNCTION matrix.edit_query(text) IS 'The query for the most recent valid edit of an event. Behind matrix.edit and matrix.search.';
-
 CREATE FUNCTION matrix.apply_edit(content jsonb, edit jsonb) RETURNS jsonb
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	AS $$
-		SELECT CASE WHEN jsonb_typeof(edit->'m.new_content') = 'object' THEN (edit->'m.new_content') - 'm.relates_to'
-			|| CASE WHEN content ? 'm.relates_to' THEN jsonb_build_object('m.relates_to', content->'m.relates_to') ELSE '{}' END
-			ELSE content END
-	$$;
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN jsonb_typeof(edit->'m.new_content') = 'object' THEN (edit->'m.new_content') - 'm.relates_to'
+		|| CASE WHEN content ? 'm.relates_to' THEN jsonb_build_object('m.relates_to', content->'m.relates_to') ELSE '{}' END
+		ELSE content END;
 COMMENT ON FUNCTION matrix.apply_edit(jsonb, jsonb) IS
 	'A content as an edit''s content makes it: m.new_content, with the m.relates_to that was there. As it is where there is no m.new_content (encrypted).';
 

@@ -11,6 +11,7 @@
 
 #include "core/event.h"
 #include "core/identity.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 
@@ -66,7 +67,7 @@ typedef struct StoreSettings
 } StoreSettings;
 
 /* How many statements a store keeps; see derive.h. */
-#define KEPT_PLANS	48
+#define KEPT_PLANS	56
 
 /* What a backend knows of a store, by its events table; see store.c. */
 typedef struct Store
@@ -77,7 +78,7 @@ typedef struct Store
 	Oid			sequence;
 	Oid			backfill_sequence;
 	StoreSettings settings;
-	struct _SPI_plan *plans[KEPT_PLANS];	/* for the schema of this name */
+	struct _SPI_plan *plans[KEPT_PLANS];	/* for the schema of this name and this search expression */
 	Oid			event_id_index;
 	Oid			position_index;
 	Oid			state_index;
@@ -88,8 +89,10 @@ typedef struct Store
 	Oid			call_state;
 	char	   *name;
 	char	   *schema;			/* its name, quoted for SQL */
+	char	   *search_expression;	/* of the index events_search, in SQL */
+	ArrayType  *search_configs; /* text[]; NULL: there are no settings */
 	mx_types   *types;			/* the built-in ones and the store's own */
-	MemoryContext context;		/* of the types */
+	MemoryContext context;		/* of the types and the configurations */
 } Store;
 
 typedef enum OnInvalid

@@ -62,7 +62,17 @@
 	"WHERE (k.rel_type = $2 OR $2 IS NULL) AND (k.type = $3 OR $3 IS NULL) ORDER BY r.stream_id " direction " LIMIT $6"
 #define RELATIONS_TYPES {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT4OID}
 
-/* %1$s is the store's schema. */
+/* The next position of an event that is searched: the order by type leaves one index only. */
+#define SEARCHED_SQL(end, compare, direction) \
+	"SELECT " end "(e.stream_id) FROM unnest(matrix.searched_types()) t, LATERAL (" \
+	"SELECT e.stream_id FROM %1$s.events e WHERE e.type >= t AND e.type <= t AND e.stream_id " compare " $1 " \
+	"ORDER BY e.type " direction ", e.stream_id " direction " LIMIT 1) e"
+#define MENTIONS_SQL(direction) \
+	"WITH hit AS MATERIALIZED (SELECT * FROM %1$s.events WHERE %2$s @@ $1 AND matrix.is_searched(type)) " \
+	"SELECT e.* FROM hit e WHERE e.stream_id >= $2 AND e.stream_id <= $3 AND " SHOWN_SQL \
+	" ORDER BY e.stream_id " direction " LIMIT $4"
+
+/* %1$s is the store's schema, %2$s the expression of its index for searching. */
 static const struct
 {
 	const char *sql;
@@ -336,6 +346,45 @@ static const struct
 		"AND o.soft_failed IS NOT TRUE",
 		1, {TEXTOID}
 	},
+	[PLAN_SEARCHED_BELOW] = {SEARCHED_SQL("max", "<=", "DESC"), 1, {INT8OID}},
+	[PLAN_SEARCHED_ABOVE] = {SEARCHED_SQL("min", ">=", "ASC"), 1, {INT8OID}},
+	[PLAN_SEARCH_HITS] = {
+		"SELECT stream_id, event_id, CASE WHEN matrix.rel_type(content) = 'm.replace' THEN matrix.relates_to(content) END "
+		"FROM %1$s.events WHERE %2$s @@ $1 AND matrix.is_searched(type) LIMIT $2",
+		2, {TSQUERYOID, INT4OID}
+	},
+	/*
+	 * What leads to a message: itself, or an edit that matches.  What counts is
+	 * its last edit, or else the message: found by the index, or looked at now.
+	 */
+	[PLAN_SEARCH_WINDOW] = {
+		"WITH hit AS (SELECT * FROM unnest($1, $2, $3) h(stream_id, event_id, message)), "
+		"candidate AS MATERIALIZED ("
+		"SELECT h.stream_id, h.event_id, false AS is_edit FROM hit h WHERE h.message IS NULL UNION ALL "
+		"SELECT o.stream_id, h.event_id, true FROM hit h, LATERAL ("
+		"SELECT e.stream_id FROM %1$s.events e WHERE e.event_id = h.message LIMIT 1) o UNION ALL "
+		"SELECT p.*, true FROM unnest($4, $5) p UNION ALL "
+		"SELECT o.stream_id, NULL, false FROM (SELECT e.stream_id, e.event_id FROM %1$s.events e "
+		"WHERE $12 AND e.stream_id >= $6 AND e.stream_id <= $7 AND matrix.is_searched(e.type)) o, LATERAL ("
+		"SELECT FROM %1$s.events e WHERE matrix.relates_to(e.content) COLLATE \"C\" = o.event_id AND "
+		REL_TYPE_SQL " = 'm.replace' LIMIT 1) e) "
+		"SELECT NULL::matrix.event, NULL::jsonb, array_agg(c.stream_id), array_agg(c.event_id) "
+		"FROM candidate c WHERE c.is_edit AND c.stream_id < $6 UNION ALL "
+		"(SELECT o.o, edit.content, NULL, NULL FROM (SELECT c.stream_id, array_agg(c.event_id) AS hits FROM candidate c "
+		"WHERE c.stream_id >= $6 AND c.stream_id <= $7 GROUP BY c.stream_id ORDER BY c.stream_id DESC) c "
+		"CROSS JOIN LATERAL (SELECT e::matrix.event AS o FROM %1$s.events e WHERE e.stream_id = c.stream_id LIMIT 1) o "
+		"LEFT JOIN LATERAL (SELECT e.* FROM (SELECT (o.o).*) o, LATERAL (" EDIT_SQL ") e) edit ON true "
+		"WHERE (o.o).outlier IS NOT TRUE AND (o.o).rejected IS NOT TRUE AND (o.o).soft_failed IS NOT TRUE "
+		"AND matrix.rel_type((o.o).content) IS DISTINCT FROM 'm.replace' "
+		"AND ((o.o).room_id = ANY ($9) OR $9 IS NULL) AND ((o.o).sender = ANY ($10) OR $10 IS NULL) "
+		"AND (coalesce(coalesce(edit.event_id, (o.o).event_id) = ANY (c.hits), false) OR "
+		"CASE WHEN edit.event_id IS NULL THEN (SELECT %2$s FROM (SELECT (o.o).*) e) ELSE (SELECT %2$s FROM (SELECT edit.*) e) END @@ $11) "
+		"ORDER BY c.stream_id DESC LIMIT $8)",
+		12, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, INT4OID,
+			TEXTARRAYOID, TEXTARRAYOID, TSQUERYOID, BOOLOID}
+	},
+	[PLAN_MENTIONS_BACK] = {MENTIONS_SQL("DESC"), 4, {TSQUERYOID, INT8OID, INT8OID, INT4OID}},
+	[PLAN_MENTIONS_ON] = {MENTIONS_SQL("ASC"), 4, {TSQUERYOID, INT8OID, INT8OID, INT4OID}},
 	[PLAN_REFUSE] = {
 		"WITH refused AS (DELETE FROM %1$s.events e WHERE e.stream_id = $1[1] RETURNING e.*) "
 		"INSERT INTO %1$s.rejected (raw, violations, event_id) "
@@ -352,7 +401,7 @@ get_plan(Store *store, PlanId id)
 	if (store->plans[id] == NULL)
 	{
 		Oid			types[25];
-		char	   *sql = psprintf(plans[id].sql, store->schema);
+		char	   *sql = psprintf(plans[id].sql, store->schema, store->search_expression);
 		SPIPlanPtr	plan;
 
 		memcpy(types, plans[id].types, sizeof(types));

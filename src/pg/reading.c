@@ -80,8 +80,9 @@ return_events(FunctionCallInfo fcinfo, Relation events, PlanId id, const Datum *
 	return return_rows(fcinfo, events, RelationGetDescr(events), id, values, nulls);
 }
 
-Datum
-return_event(FunctionCallInfo fcinfo, PlanId id)
+/* The first row that a plan reads is the result, or its first column. */
+static Datum
+return_first(FunctionCallInfo fcinfo, PlanId id, bool whole)
 {
 	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
 	Datum		values[] = {PG_GETARG_DATUM(1)};
@@ -94,12 +95,26 @@ return_event(FunctionCallInfo fcinfo, PlanId id)
 	path = pin_search_path();
 	read_plan(get_store(events), id, values, nulls, NULL);
 	unpin_search_path(path);
-	if (SPI_processed > 0)
-		found = PointerGetDatum(SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc));
 	fcinfo->isnull = SPI_processed == 0;
+	if (SPI_processed > 0 && whole)
+		found = PointerGetDatum(SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc));
+	else if (SPI_processed > 0)
+		found = row_datum(0, 1, &fcinfo->isnull);
 	SPI_finish();
 	table_close(events, AccessShareLock);
 	return found;
+}
+
+Datum
+return_event(FunctionCallInfo fcinfo, PlanId id)
+{
+	return return_first(fcinfo, id, true);
+}
+
+Datum
+return_value(FunctionCallInfo fcinfo, PlanId id)
+{
+	return return_first(fcinfo, id, false);
 }
 
 static int

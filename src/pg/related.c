@@ -92,14 +92,3 @@ edit(PG_FUNCTION_ARGS)
 {
 	return return_event(fcinfo, PLAN_EDIT);
 }
-
-/*
- * matrix.edit_query(store text) returns text: the query for the last valid edit
- * of an event o of an outer query.
- */
-PG_FUNCTION_INFO_V1(edit_query);
-Datum
-edit_query(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf(EDIT_SQL, quote_identifier(text_to_cstring(PG_GETARG_TEXT_PP(0))))));
-}

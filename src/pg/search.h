@@ -18,11 +18,10 @@
 #define LEXEME_SENDER	"\1s"
 #define LEXEME_MENTION	"\1u"
 #define LEXEME_EDIT		"\1e"	/* an edit; nothing behind it */
-/* The part of the stream: of 2^10 and of 2^16 positions. */
-#define LEXEME_FINE		"\1f"
-#define LEXEME_COARSE	"\1c"
-#define FINE_SHIFT		10
-#define COARSE_SHIFT	16
+/* The parts of the stream that an event is in, of 2^PART_BITS positions: PARTS lexemes. */
+#define LEXEME_PART(part)	((const char *[]) {"\1a", "\1b", "\1c"}[part])
+#define PART_BITS(part)	(10 + 6 * (part))
+#define PARTS			3
 #define EVERYBODY		"@room"	/* whom an m.mentions with room: true mentions */
 
 /* A dictionary may lengthen a word a little; a tsvector takes 2047 bytes. */

@@ -16,8 +16,9 @@
 /* Code points of a query that are looked at. */
 #define MAX_QUERY	1000
 
-/* Of 2^16 positions: at most so many parts of the stream are asked for at once. */
-#define MAX_WINDOW	128
+/* At most so many parts of the stream are asked for at once, and less where there are longer ones. */
+#define MAX_PARTS	128
+#define ENOUGH_PARTS	16
 
 static void
 append_lexeme(StringInfo into, const char *kind, const char *text, size_t length)
@@ -253,21 +254,24 @@ append_any_of(StringInfo into, const char *kind, ArrayType *array)
 static void
 append_window(StringInfo into, int64 low, int64 high)
 {
-	bool		fine = (high >> FINE_SHIFT) - (low >> FINE_SHIFT) < 16;
-	int			shift = fine ? FINE_SHIFT : COARSE_SHIFT;
+	int			part = 0;
 
-	if ((high >> shift) - (low >> shift) > MAX_WINDOW)
+	while (part < PARTS - 1 && (high >> PART_BITS(part)) - (low >> PART_BITS(part)) >= ENOUGH_PARTS)
+		part++;
+	low >>= PART_BITS(part);
+	high >>= PART_BITS(part);
+	if (high - low >= MAX_PARTS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a part of the stream must not be longer than %d positions", MAX_WINDOW << COARSE_SHIFT)));
+				 errmsg("a part of the stream must not be longer than %d positions", (MAX_PARTS - 1) << PART_BITS(PARTS - 1))));
 	appendStringInfoChar(into, '(');
-	for (int64 bucket = low >> shift; bucket <= high >> shift; bucket++)
+	for (int64 at = low; at <= high; at++)
 	{
 		char		digits[MAXINT8LEN + 1];
 
-		if (bucket > low >> shift)
+		if (at > low)
 			appendStringInfoString(into, " | ");
-		append_lexeme(into, fine ? LEXEME_FINE : LEXEME_COARSE, digits, pg_lltoa(bucket, digits));
+		append_lexeme(into, LEXEME_PART(part), digits, pg_lltoa(at, digits));
 	}
 	appendStringInfoChar(into, ')');
 }

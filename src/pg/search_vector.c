@@ -149,11 +149,14 @@ add_id(Lexemes *lexemes, const char *kind, text *id)
 }
 
 static void
-add_position(Lexemes *lexemes, const char *kind, int64 bucket)
+add_parts(Lexemes *lexemes, int64 stream_id)
 {
-	char		digits[MAXINT8LEN + 1];
+	for (int part = 0; part < PARTS; part++)
+	{
+		char		digits[MAXINT8LEN + 1];
 
-	add_lexeme(lexemes, kind, digits, pg_lltoa(bucket, digits));
+		add_lexeme(lexemes, LEXEME_PART(part), digits, pg_lltoa(stream_id >> PART_BITS(part), digits));
+	}
 }
 
 static void
@@ -190,8 +193,7 @@ search_vector(PG_FUNCTION_ARGS)
 	configs = configs_of(PG_GETARG_ARRAYTYPE_P(0), &count);
 	content = PG_GETARG_JSONB_P(5);
 	start_lexemes(&lexemes);
-	add_position(&lexemes, LEXEME_FINE, PG_GETARG_INT64(1) >> FINE_SHIFT);
-	add_position(&lexemes, LEXEME_COARSE, PG_GETARG_INT64(1) >> COARSE_SHIFT);
+	add_parts(&lexemes, PG_GETARG_INT64(1));
 	if (!PG_ARGISNULL(2))
 		add_id(&lexemes, LEXEME_ROOM, PG_GETARG_TEXT_PP(2));
 	if (!PG_ARGISNULL(3))

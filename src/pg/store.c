@@ -14,6 +14,7 @@
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -111,18 +112,25 @@ load_settings(Store *store)
 {
 	AsOwner		before = become_owner(store);
 	char	   *query = psprintf("SELECT presence_profile, presence_equal_level_bumps, calls_any_room, "
-								"presence_granularity_ms, push, redact_same_sender_only FROM %s.settings", store->schema);
+								"presence_granularity_ms, push, redact_same_sender_only, search_configs, "
+								"matrix.search_expression(search_configs) FROM %s.settings", store->schema);
 	bool		isnull;
 
 	if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read %s.settings", store->schema);
 	memset(&store->settings, 0, sizeof(store->settings));
+	store->search_configs = NULL;
+	store->search_expression = "NULL::pg_catalog.tsvector";
 	if (SPI_processed == 1)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];
 		TupleDesc	descriptor = SPI_tuptable->tupdesc;
 		char	   *push;
+		MemoryContext mine = MemoryContextSwitchTo(store->context);
 
+		store->search_configs = DatumGetArrayTypePCopy(SPI_getbinval(row, descriptor, 7, &isnull));
+		store->search_expression = SPI_getvalue(row, descriptor, 8);
+		MemoryContextSwitchTo(mine);
 		store->settings.presence_only_online = strcmp(SPI_getvalue(row, descriptor, 1), "current") == 0;
 		store->settings.presence_equal_level = DatumGetBool(SPI_getbinval(row, descriptor, 2, &isnull));
 		store->settings.calls_any_room = DatumGetBool(SPI_getbinval(row, descriptor, 3, &isnull));
@@ -134,16 +142,16 @@ load_settings(Store *store)
 	become_caller(before);
 }
 
-/* Kept plans name the schema; they go when it gets another name. */
-static void
-keep_schema(Store *store, const char *name)
+/* Kept plans have such texts in them; they go when one becomes another. */
+static bool
+keep_text(Store *store, char **kept, const char *text)
 {
-	if (store->name != NULL && strcmp(store->name, name) == 0)
-		return;
+	if (*kept != NULL && strcmp(*kept, text) == 0)
+		return false;
 	for (int i = 0; i < KEPT_PLANS; i++)
 		store->plans[i] = NULL;
-	store->name = MemoryContextStrdup(TopMemoryContext, name);
-	store->schema = MemoryContextStrdup(TopMemoryContext, quote_identifier(name));
+	*kept = MemoryContextStrdup(TopMemoryContext, text);
+	return true;
 }
 
 /* The unique index on this column alone. */
@@ -201,7 +209,8 @@ build_store(Store *store, Relation events)
 	store->context = NULL;
 	context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events store", ALLOCSET_DEFAULT_SIZES);
 	store->context = context;
-	keep_schema(store, name);
+	if (keep_text(store, &store->name, name))
+		store->schema = MemoryContextStrdup(TopMemoryContext, quote_identifier(name));
 	/* Had this failed, the context would have gone with its parent. */
 	store->context = NULL;
 	{
@@ -212,6 +221,8 @@ build_store(Store *store, Relation events)
 		load_settings(&loading);
 		store->types = loading.types;
 		store->settings = loading.settings;
+		store->search_configs = loading.search_configs;
+		keep_text(store, &store->search_expression, loading.search_expression);
 	}
 	MemoryContextSetParent(context, TopMemoryContext);
 	store->context = context;

@@ -27,18 +27,20 @@ COMMENT ON FUNCTION matrix.search_query(regconfig[], text) IS
 CREATE FUNCTION matrix.search_scope(low bigint, high bigint, rooms text[], senders text[], mentioned text, edits boolean) RETURNS tsquery
 	AS 'MODULE_PATHNAME' LANGUAGE c IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION matrix.search_scope(bigint, bigint, text[], text[], text, boolean) IS
-	'Where to look, as a tsquery: the parts of the stream that hold the positions from low to high; rooms and senders (null: any), a user who is mentioned (null: any or none), edits only. Behind matrix.search. Raises 22023 for more than 532676608 positions.';
+	'Where to look, as a tsquery: the parts of the stream that hold the positions from low to high (null: anywhere); rooms and senders (null: any), a user who is mentioned (null: any or none), edits only. Behind matrix.search. Raises 22023 for more than 532676608 positions.';
 
--- Windows are aligned blocks of 2^bits positions, of which the index knows those of
--- 2^10, 2^16 and 2^22: others are eight of these.
-CREATE FUNCTION matrix.next_window(bits integer, scanned bigint, given integer, wanted integer) RETURNS integer
+-- Windows are of about 2^bits positions and end at multiples of that: the index
+-- knows blocks of 2^10, 2^16 and 2^22, and twelve make the longest.  63: all of the
+-- stream, which takes no lexeme to say; so where little is to be expected.
+CREATE FUNCTION matrix.next_window(bits integer, scanned bigint, given integer, wanted integer, span bigint) RETURNS integer
 	LANGUAGE sql IMMUTABLE
-	RETURN least(25, CASE WHEN given > 0 THEN bits + 3 ELSE bits + 6 END,
-		-- What holds as much as is still wanted, if it is as dense.
-		CASE WHEN given > 0 AND wanted > given
-			THEN greatest(10, 10 + 3 * ceil((log(2, scanned::numeric * (wanted - given) / given) - 10) / 3)::int) END);
-COMMENT ON FUNCTION matrix.next_window(integer, bigint, integer, integer) IS
-	'How far to look next, as a power of two, after so many positions gave so many events of so many wanted: at most 8 times as far as before, after nothing 64 times. Behind matrix.search.';
+	RETURN CASE WHEN greatest(given, 1)::numeric * span / scanned <= greatest(2 * (wanted - given), 500) THEN 63
+		ELSE least(25, CASE WHEN given > 0 THEN bits + 3 ELSE bits + 6 END,
+			-- What holds as much as is still wanted, if it is as dense.
+			CASE WHEN given > 0 AND wanted > given
+				THEN greatest(10, 10 + 3 * ceil((log(2, scanned::numeric * (wanted - given) / given) - 10) / 3)::int) END) END;
+COMMENT ON FUNCTION matrix.next_window(integer, bigint, integer, integer, bigint) IS
+	'How far to look next, as a power of two, after so many positions gave so many events of so many wanted: at most 8 times as far as before, after nothing 64 times; 63 when not many more are to be expected in a stream of this span. Behind matrix.search.';
 
 -- The expression of the index.  A configuration that stands in it cannot be dropped.
 CREATE FUNCTION matrix.search_expression(configs text[]) RETURNS text
@@ -114,11 +116,11 @@ CREATE FUNCTION matrix.search_window(store text, hits bigint[], ids text[], edit
 COMMENT ON FUNCTION matrix.search_window(text, bigint[], text[], text[], bigint[], text[], bigint, bigint, integer, text[], text[], tsquery, boolean) IS
 	'Of what matrix.search_hits gave, and of edits that wait for their messages: the messages from low to high that match, with their last edits; and in a row without an event the edits that wait on. Behind matrix.search.';
 
-CREATE FUNCTION matrix.mentions_window(store text, query tsquery, low bigint, high bigint, max integer, descending boolean) RETURNS SETOF matrix.event
+CREATE FUNCTION matrix.mentions_window(store text, hits bigint[], low bigint, high bigint, max integer, descending boolean) RETURNS SETOF matrix.event
 	AS 'MODULE_PATHNAME' LANGUAGE c STABLE
-	SET enable_seqscan = off SET enable_bitmapscan = on SET jit = off;
-COMMENT ON FUNCTION matrix.mentions_window(text, tsquery, bigint, bigint, integer, boolean) IS
-	'The events from low to high that match, at most max. Behind matrix.mentions.';
+	SET enable_seqscan = off SET enable_bitmapscan = off;
+COMMENT ON FUNCTION matrix.mentions_window(text, bigint[], bigint, bigint, integer, boolean) IS
+	'Of what matrix.search_hits gave, the events from low to high, at most max. Behind matrix.mentions.';
 
 CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL, senders text[] DEFAULT NULL, before bigint DEFAULT NULL,
 		max integer DEFAULT 50, ranked boolean DEFAULT false)
@@ -128,9 +130,12 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 	DECLARE
 		configs regconfig[] := matrix.search_configs(store);
 		words tsquery := matrix.search_query(configs, query);
+		anywhere tsquery := words && matrix.search_scope(NULL, NULL, rooms, senders, NULL, false);
+		first bigint := matrix.next_searched(store, -9223372036854775808, false);
+		last bigint := matrix.next_searched(store, 9223372036854775807, true);
 		scanned bigint := 0;
 		low bigint;
-		high bigint := 9223372036854775807;
+		high bigint := last;
 		bits int := 10;
 		wanted int := CASE WHEN ranked THEN 1000 ELSE max END;
 		given int := 0;
@@ -161,15 +166,17 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 				scanned := 0;
 				CONTINUE;
 			END IF;
-			low := high >> bits << bits;
+			-- What says only what must not be there is not looked for anywhere.
+			bits := CASE WHEN bits > 25 AND (above OR querytree(anywhere) = 'T') THEN 22 ELSE bits END;
+			low := CASE WHEN bits > 25 THEN first ELSE high - (1::bigint << bits - 1) >> bits << bits END;
 			IF above THEN
 				low := greatest(low, before);
 			END IF;
 			SELECT array_agg(h.stream_id), array_agg(h.event_id), array_agg(h.edited) INTO found, ids, edited
-			FROM matrix.search_hits(store, words && matrix.search_scope(low, high, rooms, senders, NULL, above), 4000) h;
+			FROM matrix.search_hits(store, CASE WHEN bits > 25 THEN anywhere ELSE words && matrix.search_scope(low, high, rooms, senders, NULL, above) END, 4000) h;
 			-- Not all of them were read: after a part of the stream without any, this one is full of them.
 			IF cardinality(found) = 4000 AND bits > 10 THEN
-				bits := greatest(bits - 3, 10);
+				bits := CASE WHEN bits > 25 THEN 22 ELSE greatest(bits - 3, 10) END;
 				CONTINUE;
 			END IF;
 			IF found IS NOT NULL OR ask OR waiting[1] IS NOT NULL THEN
@@ -183,7 +190,9 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 						waiting_ids := coalesce(one.before_ids, '{}');
 						CONTINUE;
 					END IF;
-					event.content := matrix.apply_edit(event.content, one.edit);
+					IF one.edit IS NOT NULL THEN
+						event.content := matrix.apply_edit(event.content, one.edit);
+					END IF;
 					given := given + 1;
 					IF ranked THEN
 						best := array_append(best, event);
@@ -195,7 +204,7 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 			END IF;
 			ask := ask OR above AND cardinality(waiting) >= 500;
 			scanned := scanned + high - low + 1;
-			bits := matrix.next_window(bits, scanned, CASE WHEN above THEN cardinality(waiting) ELSE given END, CASE WHEN above THEN 500 ELSE wanted END);
+			bits := matrix.next_window(bits, scanned, CASE WHEN above THEN cardinality(waiting) ELSE given END, CASE WHEN above THEN 500 ELSE wanted END, last - first + 1);
 			high := low - 1;
 		END LOOP;
 		IF ranked THEN
@@ -214,28 +223,45 @@ CREATE FUNCTION matrix.mentions(store text, user_id text, before bigint DEFAULT 
 	AS $$
 	DECLARE
 		descending boolean := after IS NULL;
-		first bigint := coalesce(after + 1, -9223372036854775808);
-		last bigint := coalesce(before - 1, 9223372036854775807);
-		at bigint := CASE WHEN descending THEN last ELSE first END;
+		first bigint := matrix.next_searched(store, -9223372036854775808, false);
+		last bigint := matrix.next_searched(store, 9223372036854775807, true);
+		span bigint := last - first + 1;
+		at bigint;
 		low bigint;
 		high bigint;
 		bits int := 10;
 		scanned bigint := 0;
 		given int := 0;
+		found bigint[];
 		more int;
 	BEGIN
+		first := greatest(first, after + 1);
+		last := least(last, before - 1);
+		at := CASE WHEN descending THEN last ELSE first END;
 		LOOP
 			at := matrix.next_searched(store, at, descending);
 			EXIT WHEN at IS NULL OR at < first OR at > last;
-			low := at >> bits << bits;
-			high := least(low + (1::bigint << bits) - 1, CASE WHEN descending THEN at ELSE last END);
-			low := greatest(low, CASE WHEN descending THEN first ELSE at END);
-			RETURN QUERY SELECT * FROM matrix.mentions_window(store, matrix.search_scope(low, high, NULL, NULL, user_id, false), low, high, max - given, descending);
-			GET DIAGNOSTICS more = ROW_COUNT;
-			given := given + more;
-			EXIT WHEN given >= max;
+			IF descending THEN
+				high := at;
+				low := greatest(CASE WHEN bits <= 25 THEN high - (1::bigint << bits - 1) >> bits << bits END, first);
+			ELSE
+				low := at;
+				high := least(CASE WHEN bits <= 25 THEN ((low + (1::bigint << bits - 1) >> bits) + 1 << bits) - 1 END, last);
+			END IF;
+			SELECT array_agg(h.stream_id) INTO found FROM matrix.search_hits(store,
+				matrix.search_scope(CASE WHEN bits <= 25 THEN low END, CASE WHEN bits <= 25 THEN high END, NULL, NULL, user_id, false), 4000) h;
+			IF cardinality(found) = 4000 AND bits > 10 THEN
+				bits := CASE WHEN bits > 25 THEN 22 ELSE greatest(bits - 3, 10) END;
+				CONTINUE;
+			END IF;
+			IF found IS NOT NULL THEN
+				RETURN QUERY SELECT * FROM matrix.mentions_window(store, found, low, high, max - given, descending);
+				GET DIAGNOSTICS more = ROW_COUNT;
+				given := given + more;
+				EXIT WHEN given >= max;
+			END IF;
 			scanned := scanned + high - low + 1;
-			bits := matrix.next_window(bits, scanned, given, max);
+			bits := matrix.next_window(bits, scanned, given, max, span);
 			at := CASE WHEN descending THEN low - 1 ELSE high + 1 END;
 		END LOOP;
 	END

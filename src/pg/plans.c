@@ -68,9 +68,8 @@
 	"SELECT e.stream_id FROM %1$s.events e WHERE e.type >= t AND e.type <= t AND e.stream_id " compare " $1 " \
 	"ORDER BY e.type " direction ", e.stream_id " direction " LIMIT 1) e"
 #define MENTIONS_SQL(direction) \
-	"WITH hit AS MATERIALIZED (SELECT * FROM %1$s.events WHERE %2$s @@ $1 AND matrix.is_searched(type)) " \
-	"SELECT e.* FROM hit e WHERE e.stream_id >= $2 AND e.stream_id <= $3 AND " SHOWN_SQL \
-	" ORDER BY e.stream_id " direction " LIMIT $4"
+	"SELECT e.* FROM (SELECT h.h FROM unnest($1) h WHERE h.h >= $2 AND h.h <= $3 ORDER BY h.h " direction ") h, " \
+	"LATERAL (SELECT e.* FROM %1$s.events e WHERE e.stream_id = h.h LIMIT 1) e WHERE " SHOWN_SQL " ORDER BY h.h " direction " LIMIT $4"
 
 /* %1$s is the store's schema, %2$s the expression of its index for searching. */
 static const struct
@@ -383,8 +382,8 @@ static const struct
 		12, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, INT4OID,
 			TEXTARRAYOID, TEXTARRAYOID, TSQUERYOID, BOOLOID}
 	},
-	[PLAN_MENTIONS_BACK] = {MENTIONS_SQL("DESC"), 4, {TSQUERYOID, INT8OID, INT8OID, INT4OID}},
-	[PLAN_MENTIONS_ON] = {MENTIONS_SQL("ASC"), 4, {TSQUERYOID, INT8OID, INT8OID, INT4OID}},
+	[PLAN_MENTIONS_BACK] = {MENTIONS_SQL("DESC"), 4, {INT8ARRAYOID, INT8OID, INT8OID, INT4OID}},
+	[PLAN_MENTIONS_ON] = {MENTIONS_SQL("ASC"), 4, {INT8ARRAYOID, INT8OID, INT8OID, INT4OID}},
 	[PLAN_REFUSE] = {
 		"WITH refused AS (DELETE FROM %1$s.events e WHERE e.stream_id = $1[1] RETURNING e.*) "
 		"INSERT INTO %1$s.rejected (raw, violations, event_id) "

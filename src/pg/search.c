@@ -94,23 +94,17 @@ search_window(PG_FUNCTION_ARGS)
 	return return_set(fcinfo, open_store(PG_GETARG_TEXT_PP(0)), row_of(fcinfo), PLAN_SEARCH_WINDOW);
 }
 
-static Datum
-return_mentions(FunctionCallInfo fcinfo, PlanId id)
-{
-	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
-
-	return return_set(fcinfo, events, RelationGetDescr(events), id);
-}
-
 /*
- * matrix.mentions_window(store text, query tsquery, low bigint, high bigint, max
- * integer, descending boolean) returns setof matrix.event: the events from low to
- * high that match, at most max, in the order of the stream or against it.
+ * matrix.mentions_window(store text, hits bigint[], low bigint, high bigint, max
+ * integer, descending boolean) returns setof matrix.event: of what was found, the
+ * events from low to high, at most max, in the order of the stream or against it.
  * Errors: 42704, 42501.
  */
 PG_FUNCTION_INFO_V1(mentions_window);
 Datum
 mentions_window(PG_FUNCTION_ARGS)
 {
-	return return_mentions(fcinfo, PG_GETARG_BOOL(5) ? PLAN_MENTIONS_BACK : PLAN_MENTIONS_ON);
+	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
+
+	return return_set(fcinfo, events, RelationGetDescr(events), PG_GETARG_BOOL(5) ? PLAN_MENTIONS_BACK : PLAN_MENTIONS_ON);
 }

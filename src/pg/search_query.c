@@ -210,6 +210,13 @@ search_query(PG_FUNCTION_ARGS)
 
 /* ---- where to look ---- */
 
+static void
+append_and(StringInfo into)
+{
+	if (into->len > 0)
+		appendStringInfoString(into, " & ");
+}
+
 /* Any of these: a tree of small depth, as lists may be long. */
 static void
 append_any(StringInfo into, const char *kind, const mx_string *ids, int count)
@@ -246,7 +253,7 @@ append_any_of(StringInfo into, const char *kind, ArrayType *array)
 		if (id != NULL && VARSIZE_ANY_EXHDR(id) <= MX_MAX_ID)
 			ids[fit++] = (mx_string) {VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)};
 	}
-	appendStringInfoString(into, " & ");
+	append_and(into);
 	append_any(into, kind, ids, fit);
 }
 
@@ -279,7 +286,7 @@ append_window(StringInfo into, int64 low, int64 high)
 /*
  * matrix.search_scope(low bigint, high bigint, rooms text[], senders text[],
  * mentioned text, edits boolean) returns tsquery: events from about low to about
- * high, in one of these rooms, of one of these senders (null: any), mentioning a
+ * high (null: anywhere), in one of these rooms, of one of these senders (null: any), mentioning a
  * user (null: or not), edits only (or not).
  */
 PG_FUNCTION_INFO_V1(search_scope);
@@ -288,10 +295,13 @@ search_scope(PG_FUNCTION_ARGS)
 {
 	StringInfoData expression;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(5) || PG_GETARG_INT64(0) > PG_GETARG_INT64(1))
+	bool		anywhere = PG_ARGISNULL(0) || PG_ARGISNULL(1);
+
+	if (PG_ARGISNULL(5) || (!anywhere && PG_GETARG_INT64(0) > PG_GETARG_INT64(1)))
 		PG_RETURN_NULL();
 	initStringInfo(&expression);
-	append_window(&expression, PG_GETARG_INT64(0), PG_GETARG_INT64(1));
+	if (!anywhere)
+		append_window(&expression, PG_GETARG_INT64(0), PG_GETARG_INT64(1));
 	if (!PG_ARGISNULL(2))
 		append_any_of(&expression, LEXEME_ROOM, PG_GETARG_ARRAYTYPE_P(2));
 	if (!PG_ARGISNULL(3))
@@ -301,12 +311,12 @@ search_scope(PG_FUNCTION_ARGS)
 		text	   *mentioned = PG_GETARG_TEXT_PP(4);
 		mx_string	user = {VARDATA_ANY(mentioned), VARSIZE_ANY_EXHDR(mentioned)};
 
-		appendStringInfoString(&expression, " & ");
+		append_and(&expression);
 		append_any(&expression, LEXEME_MENTION, &user, user.length <= MX_MAX_ID);
 	}
 	if (PG_GETARG_BOOL(5))
 	{
-		appendStringInfoString(&expression, " & ");
+		append_and(&expression);
 		append_lexeme(&expression, LEXEME_EDIT, "", 0);
 	}
 	PG_RETURN_TSQUERY(query_from(&expression));

@@ -46,18 +46,34 @@ my $copy_lean = copied('lean.events (raw)', 'raw.tsv');
 my $copy_leanvalid = copied('leanvalid.events (raw)', 'raw.tsv');
 sub expression { my $e = shift; return sub { timed("SELECT count(*) FROM bench.events WHERE ($e) IS NULL") } }
 
-# A store that holds this many events already takes some more, which are then rolled back.
+# A store that holds this many events already takes some more, which are then rolled back; and so
+# does a plain table, whose rows have the positions before those of the ready columns.
 my %filled;
-sub into_filled
+sub fill
 {
 	my ($size) = @_;
+	return if $filled{$size}++;
+	my $columns = value(q{SELECT string_agg(CASE attname WHEN 'stream_id' THEN 'stream_id - 10000000' ELSE attname END, ', ' ORDER BY attnum)
+		FROM pg_attribute WHERE attrelid = 'bench.plain'::regclass AND attnum > 0});
+	sql("SELECT matrix.create_store('filled$size'); INSERT INTO filled$size.events (raw) SELECT raw FROM bench.many LIMIT $size",
+		"CREATE TABLE bench.plain$size (LIKE bench.plain INCLUDING INDEXES); INSERT INTO bench.plain$size SELECT $columns FROM filled$size.events ORDER BY stream_id",
+		"ANALYZE filled$size.events, bench.plain$size");
+}
+sub into_filled
+{
+	my ($size, $table, $file) = @_;
 	return sub {
-		sql("SELECT matrix.create_store('filled$size'); INSERT INTO filled$size.events (raw) SELECT raw FROM bench.many LIMIT $size; ANALYZE filled$size.events")
-			unless $filled{$size}++;
-		my $out = qx(psql -XqAt -v ON_ERROR_STOP=1 -c BEGIN -c '\\timing on' -c "COPY filled$size.events (raw) FROM '$work/raw.tsv'" -c ROLLBACK);
+		fill($size);
+		my $out = qx(psql -XqAt -v ON_ERROR_STOP=1 -c BEGIN -c '\\timing on' -c "COPY $table FROM '$work/$file'" -c ROLLBACK);
 		my ($ms) = $out =~ /Time: ([0-9.]+) ms/ or die "no time: $out";
 		return $ms / 1000;
 	};
+}
+sub grown
+{
+	my ($size, $name) = @_;
+	return ["COPY into a store of $name events", 'COPY into one of 10,000', 'time', 1.20, (map { into_filled($_, "filled$_.events (raw)", 'raw.tsv') } $size, 10_000), 'all'],
+		["COPY of ready columns into a plain table of $name", 'COPY into one of 10,000', 'time', undef, (map { into_filled($_, "bench.plain$_", 'columns.tsv') } $size, 10_000), 'all'];
 }
 
 # A user in 10,000 rooms takes another name; and those very events as ready rows.
@@ -89,8 +105,7 @@ my @works = (
 	['is_valid(text)', 'jsonb_in of the same text', 'time', 1.5, expression('matrix.is_valid(raw)'), expression('raw::jsonb'), 'all'],
 	['is_valid(jsonb)', 'jsonb_in of the same text', 'time', 0.8, expression('matrix.is_valid(doc)'), expression('raw::jsonb'), 'all'],
 	['is_valid(jsonb)', 'a hand-written PL/pgSQL validator of the envelope and two types', 'time', undef, expression('matrix.is_valid(doc)'), expression('bench.check_event(doc)'), 'all'],
-	['COPY into a store of 100,000 events', 'COPY into one of 10,000', 'time', 1.20, into_filled(100_000), into_filled(10_000), 'all'],
-	["COPY into a store of $many events", 'COPY into one of 10,000', 'time', 1.20, into_filled($many), into_filled(10_000), 'all'],
+	grown(100_000, '100,000'), grown($many, $many),
 	['a user in 10,000 rooms takes another name', 'INSERT of those events as ready rows into the plain table', 'time', undef, \&renamed, \&renamed_plain, 10_001],
 	(map {
 		["reading the presence of $_ users", 'the same by hand, of users who never hide', 'time', undef, read_presence($_, 'seen.presence'), read_presence($_, 'bench.seen_by_hand'), $_]

@@ -224,12 +224,22 @@ typedef struct StateScan
 	size_t		size;
 } StateScan;
 
+/* Columns of the index; none of them is null. */
+typedef enum StateColumn
+{
+	STATE_ROOM_ID = 1,
+	STATE_TYPE,
+	STATE_STATE_KEY,
+	STATE_STREAM_ID
+} StateColumn;
+
+/* Of what the scan is at, without its row. */
 static Datum
-slot_column(StateScan *state, EventColumn column)
+index_column(StateScan *state, StateColumn column)
 {
 	bool		isnull;
 
-	return slot_getattr(state->slot, column + 1, &isnull);
+	return index_getattr(state->scan->xs_itup, column, state->scan->xs_itupdesc, &isnull);
 }
 
 static bool
@@ -237,6 +247,8 @@ is_shown(StateScan *state)
 {
 	static const EventColumn flags[] = {COLUMN_OUTLIER, COLUMN_REJECTED, COLUMN_SOFT_FAILED};
 
+	if (!index_fetch_heap(state->scan, state->slot))
+		return false;
 	for (int i = 0; i < lengthof(flags); i++)
 	{
 		bool		isnull;
@@ -260,9 +272,14 @@ text_key(ScanKey key, AttrNumber attribute, StrategyNumber strategy, RegProcedur
 	ScanKeyEntryInitialize(key, 0, attribute, strategy, InvalidOid, C_COLLATION_OID, procedure, value);
 }
 
+static bool
+step(StateScan *state)
+{
+	return index_getnext_tid(state->scan, BackwardScanDirection) != NULL;
+}
+
 /*
- * The last event of a range, in the slot.  The index is on room_id, type,
- * state_key, stream_id; a scan has as many conditions each time, and those that
+ * The last event of a range, whether its row is to be seen or not.  A scan has as many conditions each time, and those that
  * a range does not need are always true.
  */
 static bool
@@ -281,24 +298,24 @@ seek(StateScan *state, Range range)
 	state_key = state->type == (Datum) 0 ? empty : PointerGetDatum(DatumGetTextPCopy(state->state_key));
 	MemoryContextSwitchTo(caller);
 
-	text_key(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, state->room_id);
+	text_key(&keys[0], STATE_ROOM_ID, BTEqualStrategyNumber, F_TEXTEQ, state->room_id);
 	if (range == RANGE_ROOM && state->type != (Datum) 0)
-		text_key(&keys[1], 2, BTLessStrategyNumber, F_TEXT_LT, type);
+		text_key(&keys[1], STATE_TYPE, BTLessStrategyNumber, F_TEXT_LT, type);
 	else if (range == RANGE_ROOM)
-		text_key(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TEXT_GE, type);
+		text_key(&keys[1], STATE_TYPE, BTGreaterEqualStrategyNumber, F_TEXT_GE, type);
 	else
-		text_key(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, type);
+		text_key(&keys[1], STATE_TYPE, BTEqualStrategyNumber, F_TEXTEQ, type);
 	if (range == RANGE_ROOM)
-		text_key(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TEXT_GE, empty);
+		text_key(&keys[2], STATE_STATE_KEY, BTGreaterEqualStrategyNumber, F_TEXT_GE, empty);
 	else if (range == RANGE_TYPE)
-		text_key(&keys[2], 3, BTLessStrategyNumber, F_TEXT_LT, state_key);
+		text_key(&keys[2], STATE_STATE_KEY, BTLessStrategyNumber, F_TEXT_LT, state_key);
 	else
-		text_key(&keys[2], 3, BTEqualStrategyNumber, F_TEXTEQ, state_key);
-	ScanKeyInit(&keys[3], 4, BTLessEqualStrategyNumber, F_INT8LE,
+		text_key(&keys[2], STATE_STATE_KEY, BTEqualStrategyNumber, F_TEXTEQ, state_key);
+	ScanKeyInit(&keys[3], STATE_STREAM_ID, BTLessEqualStrategyNumber, F_INT8LE,
 				Int64GetDatum(range == RANGE_KEY ? state->greatest : PG_INT64_MAX));
 	state->range = range;
 	index_rescan(state->scan, keys, CONDITIONS, NULL, 0);
-	return index_getnext_slot(state->scan, BackwardScanDirection, state->slot);
+	return step(state);
 }
 
 /* Or else the last one of the range around it; false: the room has no more. */
@@ -313,8 +330,8 @@ or_before(StateScan *state, bool found)
 static bool
 is_of_key(StateScan *state)
 {
-	return state->type != (Datum) 0 && same_text(slot_column(state, COLUMN_STATE_KEY), state->state_key) &&
-		same_text(slot_column(state, COLUMN_TYPE), state->type);
+	return state->type != (Datum) 0 && same_text(index_column(state, STATE_STATE_KEY), state->state_key) &&
+		same_text(index_column(state, STATE_TYPE), state->type);
 }
 
 static void
@@ -324,8 +341,8 @@ take_key(StateScan *state)
 
 	MemoryContextReset(state->key_context);
 	caller = MemoryContextSwitchTo(state->key_context);
-	state->type = PointerGetDatum(DatumGetTextPCopy(slot_column(state, COLUMN_TYPE)));
-	state->state_key = PointerGetDatum(DatumGetTextPCopy(slot_column(state, COLUMN_STATE_KEY)));
+	state->type = PointerGetDatum(DatumGetTextPCopy(index_column(state, STATE_TYPE)));
+	state->state_key = PointerGetDatum(DatumGetTextPCopy(index_column(state, STATE_STATE_KEY)));
 	MemoryContextSwitchTo(caller);
 }
 
@@ -349,7 +366,7 @@ scan_state(StateScan *state)
 
 	for (bool more = seek(state, RANGE_ROOM); more;)
 	{
-		int64		position = DatumGetInt64(slot_column(state, COLUMN_STREAM_ID));
+		int64		position = DatumGetInt64(index_column(state, STATE_STREAM_ID));
 
 		CHECK_FOR_INTERRUPTS();
 		if (!is_of_key(state))
@@ -358,6 +375,7 @@ scan_state(StateScan *state)
 			answered = false;
 			steps = 0;
 		}
+		/* Rows are looked at only where they can be the answer. */
 		if (!answered && position <= state->greatest && (position < state->least || is_shown(state)))
 		{
 			answered = true;
@@ -365,7 +383,7 @@ scan_state(StateScan *state)
 				add_position(state, position);
 		}
 		if (++steps < MAX_STEPS || (!answered && position <= state->greatest))
-			more = or_before(state, index_getnext_slot(state->scan, BackwardScanDirection, state->slot));
+			more = or_before(state, step(state));
 		else
 			more = or_before(state, seek(state, answered ? RANGE_TYPE : RANGE_KEY));
 	}
@@ -407,6 +425,7 @@ state_positions(PG_FUNCTION_ARGS)
 	state.slot = table_slot_create(events, NULL);
 	index = index_open(index_oid, AccessShareLock);
 	state.scan = begin_index_scan(events, index, GetActiveSnapshot(), CONDITIONS);
+	state.scan->xs_want_itup = true;
 	scan_state(&state);
 	while (state.count > 0)
 	{

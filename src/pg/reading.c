@@ -23,16 +23,25 @@
 #include "utils/snapmgr.h"
 
 Relation
-open_store(text *name)
+open_store(FunctionCallInfo fcinfo)
 {
-	Oid			schema = get_namespace_oid(text_to_cstring(name), true);
-	Oid			events = OidIsValid(schema) ? get_relname_relid("events", schema) : InvalidOid;
-	Relation	relation = OidIsValid(events) ? table_open(events, AccessShareLock) : NULL;
+	char	   *name;
+	Oid			schema;
+	Oid			events;
+	Relation	relation;
 
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the name of a store is required")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	schema = get_namespace_oid(name, true);
+	events = OidIsValid(schema) ? get_relname_relid("events", schema) : InvalidOid;
+	relation = OidIsValid(events) ? table_open(events, AccessShareLock) : NULL;
 	if (relation == NULL || !OidIsValid(relation->rd_rel->reloftype))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("store \"%s\" does not exist", text_to_cstring(name)),
+				 errmsg("store \"%s\" does not exist", name),
 				 errhint("matrix.create_store makes one.")));
 	return relation;
 }
@@ -84,7 +93,7 @@ return_events(FunctionCallInfo fcinfo, Relation events, PlanId id, const Datum *
 static Datum
 return_first(FunctionCallInfo fcinfo, PlanId id, bool whole)
 {
-	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
+	Relation	events = open_store(fcinfo);
 	Datum		values[] = {PG_GETARG_DATUM(1)};
 	bool		nulls[] = {false};
 	Datum		found = (Datum) 0;
@@ -153,9 +162,7 @@ timeline(PG_FUNCTION_ARGS)
 		nulls[4] ? (Datum) 0 : PG_GETARG_DATUM(5)
 	};
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the name of a store is required")));
-	return return_events(fcinfo, open_store(PG_GETARG_TEXT_PP(0)), PG_ARGISNULL(4) ? PLAN_TIMELINE_BACK : PLAN_TIMELINE_ON,
+	return return_events(fcinfo, open_store(fcinfo), PG_ARGISNULL(4) ? PLAN_TIMELINE_BACK : PLAN_TIMELINE_ON,
 						 values, nulls);
 }
 
@@ -171,7 +178,7 @@ context(PG_FUNCTION_ARGS)
 	Datum		values[] = {PG_GETARG_DATUM(1), Int32GetDatum(positive(fcinfo, 2))};
 	bool		nulls[] = {false, false};
 
-	return return_events(fcinfo, open_store(PG_GETARG_TEXT_PP(0)), PLAN_CONTEXT, values, nulls);
+	return return_events(fcinfo, open_store(fcinfo), PLAN_CONTEXT, values, nulls);
 }
 
 /*
@@ -183,7 +190,7 @@ PG_FUNCTION_INFO_V1(state_at);
 Datum
 state_at(PG_FUNCTION_ARGS)
 {
-	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
+	Relation	events = open_store(fcinfo);
 	Datum		values[] = {ObjectIdGetDatum(RelationGetRelid(events)), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
 	bool		nulls[] = {false, false, false};
 

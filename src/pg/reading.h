@@ -12,8 +12,8 @@
 
 #include "utils/rel.h"
 
-/* The events table of the store of this name, to be closed by the caller.  Errors: 42704. */
-extern Relation open_store(text *name);
+/* The events table of the store that the first argument names, to be closed by the caller.  Errors: 22004 null, 42704. */
+extern Relation open_store(FunctionCallInfo fcinfo);
 
 /* What a plan reads, as the result of a function that returns a set of rows like these; closes the table. */
 extern Datum return_rows(FunctionCallInfo fcinfo, Relation events, TupleDesc like, PlanId id, const Datum *values, const bool *nulls);

@@ -11,15 +11,6 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
-static void
-require_store(bool isnull)
-{
-	if (isnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the name of a store is required")));
-}
-
 /* Which of the arguments are before, after and max, says first. */
 static Datum
 return_relations(FunctionCallInfo fcinfo, NullableDatum rel_type, NullableDatum type, int first)
@@ -34,8 +25,7 @@ return_relations(FunctionCallInfo fcinfo, NullableDatum rel_type, NullableDatum 
 	};
 	Relation	events;
 
-	require_store(PG_ARGISNULL(0));
-	events = open_store(PG_GETARG_TEXT_PP(0));
+	events = open_store(fcinfo);
 	return return_rows(fcinfo, events, RelationGetDescr(events), has_after ? PLAN_RELATIONS_ON : PLAN_RELATIONS_BACK, values, nulls);
 }
 
@@ -76,10 +66,9 @@ reactions(PG_FUNCTION_ARGS)
 	Datum		values[] = {PG_GETARG_DATUM(1)};
 	TupleDesc	row;
 
-	require_store(PG_ARGISNULL(0));
 	if (get_call_result_type(fcinfo, NULL, &row) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "matrix.reactions returns no rows");
-	return return_rows(fcinfo, open_store(PG_GETARG_TEXT_PP(0)), row, PLAN_REACTIONS, values, nulls);
+	return return_rows(fcinfo, open_store(fcinfo), row, PLAN_REACTIONS, values, nulls);
 }
 
 /*

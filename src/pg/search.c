@@ -43,7 +43,7 @@ PG_FUNCTION_INFO_V1(search_configs);
 Datum
 search_configs(PG_FUNCTION_ARGS)
 {
-	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
+	Relation	events = open_store(fcinfo);
 	ArrayType  *configs = get_store(events)->search_configs;
 	Datum		copy = configs == NULL ? (Datum) 0 : PointerGetDatum(DatumGetArrayTypePCopy(PointerGetDatum(configs)));
 
@@ -73,38 +73,38 @@ PG_FUNCTION_INFO_V1(search_hits);
 Datum
 search_hits(PG_FUNCTION_ARGS)
 {
-	return return_set(fcinfo, open_store(PG_GETARG_TEXT_PP(0)), row_of(fcinfo), PLAN_SEARCH_HITS);
+	return return_set(fcinfo, open_store(fcinfo), row_of(fcinfo), PLAN_SEARCH_HITS);
 }
 
 /*
  * matrix.search_window(store text, hits bigint[], ids text[], edited text[],
  * waiting bigint[], waiting_ids text[], low bigint, high bigint, max integer,
  * rooms text[], senders text[], query tsquery, ask boolean) returns table (event
- * matrix.event, edit jsonb, before bigint[], before_ids text[]): of what was found, and of edits that
- * were found before and waited for their messages, the messages from low to high
- * that match by what counts of them, the newest first, with the content of their
- * last edit.  One row without an event has the edits of messages below low, which
- * wait.  ask: look for messages with edits in the window as well.  Errors: 42704,
- * 42501.
+ * matrix.event, edit jsonb, before bigint[], before_ids text[]): of what was
+ * found, and of edits that were found before and waited for their messages, the
+ * messages from low to high that match by what counts of them, the newest first,
+ * with the content of their last edit.  One row without an event has the edits of messages below low, which
+ * wait.  ask: look for messages with edits in the window as well.  Errors: 22004
+ * store null, 42704, 42501, 2201W max below 0.
  */
 PG_FUNCTION_INFO_V1(search_window);
 Datum
 search_window(PG_FUNCTION_ARGS)
 {
-	return return_set(fcinfo, open_store(PG_GETARG_TEXT_PP(0)), row_of(fcinfo), PLAN_SEARCH_WINDOW);
+	return return_set(fcinfo, open_store(fcinfo), row_of(fcinfo), PLAN_SEARCH_WINDOW);
 }
 
 /*
  * matrix.mentions_window(store text, hits bigint[], low bigint, high bigint, max
  * integer, descending boolean) returns setof matrix.event: of what was found, the
  * events from low to high, at most max, in the order of the stream or against it.
- * Errors: 42704, 42501.
+ * Errors: 22004 store null, 42704, 42501, 2201W max below 0.
  */
 PG_FUNCTION_INFO_V1(mentions_window);
 Datum
 mentions_window(PG_FUNCTION_ARGS)
 {
-	Relation	events = open_store(PG_GETARG_TEXT_PP(0));
+	Relation	events = open_store(fcinfo);
 
 	return return_set(fcinfo, events, RelationGetDescr(events), PG_GETARG_BOOL(5) ? PLAN_MENTIONS_BACK : PLAN_MENTIONS_ON);
 }

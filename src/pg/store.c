@@ -2,7 +2,8 @@
  * store.c - what a backend knows of each store
  *
  * Kept by the oid of the store's events table.  A relcache message for that
- * table makes an entry stale; so matrix.register_event_type sends one.  Stale
+ * table makes an entry stale; so matrix.register_event_type sends one.  A message
+ * for any schema makes all of them stale, for it may have another name.  Stale
  * entries are rebuilt when they are next asked for, never in the callback.
  *
  * All SQL here runs as the owner of the store, with qualified names, the way
@@ -36,6 +37,13 @@ forget_store(Datum arg, Oid relation)
 			store->valid = false;
 }
 
+/* The store may have another name. */
+static void
+forget_stores(Datum arg, int cache, uint32 hash)
+{
+	forget_store(arg, InvalidOid);
+}
+
 static void
 make_stores(void)
 {
@@ -43,6 +51,7 @@ make_stores(void)
 
 	stores = hash_create("matrix_events stores", 8, &control, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(forget_store, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_stores, (Datum) 0);
 }
 
 /* An error restores the caller by itself. */

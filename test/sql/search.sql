@@ -174,6 +174,13 @@ SELECT count(*) FROM matrix.search('find', 'running');
 SELECT count(*) FROM matrix.mentions('find', '@c:x');
 SELECT matrix.set_search_configs('find', '{simple}');
 RESET ROLE;
+SELECT * FROM matrix.search_window(NULL, '{1}', '{x}', '{NULL}', '{}', '{}', 1, 2, 1, NULL, NULL, 'x', false);
+SELECT * FROM matrix.mentions_window(NULL, '{1}', 1, 2, 1, true);
+SELECT count(*) FROM matrix.search_window('find', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) w WHERE (w.event).event_id IS NOT NULL;
+-- Kept plans of a store that gets another name.
+ALTER SCHEMA find RENAME TO found;
+SELECT count(*) FROM matrix.search('found', 'running'), matrix.timeline('found', '!r:x', max => 1);
+ALTER SCHEMA found RENAME TO find;
 SELECT matrix.search('nowhere', 'x');
 SELECT matrix.mentions('nowhere', '@a:x');
 SELECT matrix.set_search_configs('nowhere', '{simple}');

@@ -34,7 +34,7 @@ COMMENT ON FUNCTION matrix.search_scope(bigint, bigint, text[], text[], text, bo
 -- stream, which takes no lexeme to say; so where little is to be expected.
 CREATE FUNCTION matrix.next_window(bits integer, scanned bigint, given integer, wanted integer, span bigint) RETURNS integer
 	LANGUAGE sql IMMUTABLE
-	RETURN CASE WHEN greatest(given, 1)::numeric * span / scanned <= greatest(2 * (wanted - given), 500) THEN 63
+	RETURN CASE WHEN greatest(given, 1)::numeric * span / scanned <= greatest(2::bigint * (wanted - given), 500) THEN 63
 		ELSE least(25, CASE WHEN given > 0 THEN bits + 3 ELSE bits + 6 END,
 			-- What holds as much as is still wanted, if it is as dense.
 			CASE WHEN given > 0 AND wanted > given
@@ -53,7 +53,7 @@ CREATE FUNCTION matrix.search_expression(configs text[]) RETURNS text
 COMMENT ON FUNCTION matrix.search_expression(text[]) IS 'The expression that a store''s index for searching is made of. Behind matrix.search.';
 
 CREATE FUNCTION matrix.search_configs(store text) RETURNS text[]
-	AS 'MODULE_PATHNAME' LANGUAGE c STABLE STRICT;
+	AS 'MODULE_PATHNAME' LANGUAGE c STABLE;
 COMMENT ON FUNCTION matrix.search_configs(text) IS 'The text search configurations of a store. Raises 42704 for no such store.';
 
 CREATE FUNCTION matrix.make_search_index(store text) RETURNS void
@@ -97,7 +97,7 @@ COMMENT ON FUNCTION matrix.set_search_configs(text, regconfig[]) IS
 -- The steps of a search: one kept plan each (src/pg/search.c), for which the index
 -- serves by bitmap, rows are found by their keys, and nothing is worth compiling.
 CREATE FUNCTION matrix.next_searched(store text, stream_id bigint, descending boolean) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME' LANGUAGE c STABLE
 	SET enable_seqscan = off SET enable_bitmapscan = off;
 COMMENT ON FUNCTION matrix.next_searched(text, bigint, boolean) IS
 	'The position of the first event of a type that is searched, from this position on. Behind matrix.search.';
@@ -153,7 +153,11 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 		event matrix.event;
 		best matrix.event[] := '{}';
 	BEGIN
-		IF words IS NULL OR numnode(words) = 0 THEN
+		IF max < 0 THEN
+			RAISE EXCEPTION 'max must not be negative' USING ERRCODE = '2201W';
+		END IF;
+		-- Nothing is before the least position.
+		IF words IS NULL OR numnode(words) = 0 OR before = -9223372036854775808 THEN
 			RETURN;
 		END IF;
 		LOOP
@@ -235,6 +239,13 @@ CREATE FUNCTION matrix.mentions(store text, user_id text, before bigint DEFAULT 
 		found bigint[];
 		more int;
 	BEGIN
+		IF max < 0 THEN
+			RAISE EXCEPTION 'max must not be negative' USING ERRCODE = '2201W';
+		END IF;
+		-- Nobody is no user, and nothing is beyond the ends of all positions.
+		IF user_id IS NULL OR before = -9223372036854775808 OR after = 9223372036854775807 THEN
+			RETURN;
+		END IF;
 		first := greatest(first, after + 1);
 		last := least(last, before - 1);
 		at := CASE WHEN descending THEN last ELSE first END;

@@ -23,6 +23,7 @@
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
 /* ---- what this transaction has inserted ---- */
 
 #define SOME_MESSAGES	512

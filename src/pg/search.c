@@ -37,7 +37,8 @@ row_of(FunctionCallInfo fcinfo)
 
 /*
  * matrix.search_configs(store text) returns text[]: the text search
- * configurations of a store; null: it has no settings.  Errors: 42704.
+ * configurations of a store; null: it has no settings.  Errors: 22004 store
+ * null, 42704.
  */
 PG_FUNCTION_INFO_V1(search_configs);
 Datum
@@ -55,12 +56,15 @@ search_configs(PG_FUNCTION_ARGS)
 /*
  * matrix.next_searched(store text, stream_id bigint, descending boolean) returns
  * bigint: the position of the first event from that one on of a type that is
- * searched; null: there is none.  Errors: 42704, 42501.
+ * searched; null: there is none, or one of the others is null.  Errors: 22004
+ * store null, 42704, 42501.
  */
 PG_FUNCTION_INFO_V1(next_searched);
 Datum
 next_searched(PG_FUNCTION_ARGS)
 {
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
 	return return_value(fcinfo, PG_GETARG_BOOL(2) ? PLAN_SEARCHED_BELOW : PLAN_SEARCHED_ABOVE);
 }
 

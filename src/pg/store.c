@@ -13,6 +13,7 @@
 
 #include "access/genam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -21,6 +22,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 static HTAB *stores = NULL;
@@ -90,6 +92,16 @@ load_user_type(mx_types *types, mx_arena *arena, const char *name, Jsonb *schema
 	MemoryContextSwitchTo(caller);
 }
 
+/* As it is now, whatever the caller's snapshot: it is kept for later statements.  Called as the owner. */
+static void
+read_latest(const char *query)
+{
+	SPIPlanPtr	plan = SPI_prepare(query, 0, NULL);
+
+	if (plan == NULL || SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not run \"%s\"", query);
+}
+
 /* SELECT type, schema FROM <store>.event_types */
 static void
 load_user_types(Store *store)
@@ -100,8 +112,7 @@ load_user_types(Store *store)
 
 	arena_in(arena, store->context);
 	store->types = mx_types_new(arena, &matrix_regex);
-	if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read %s.event_types", store->schema);
+	read_latest(query);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		mx_violations violations;
@@ -115,18 +126,19 @@ load_user_types(Store *store)
 	become_caller(before);
 }
 
-/* SELECT ... FROM <store>.settings */
+/* SELECT ... FROM <store>.settings, which are of these types and not null unless their owner has changed them. */
 static void
 load_settings(Store *store)
 {
 	AsOwner		before = become_owner(store);
-	char	   *query = psprintf("SELECT presence_profile, presence_equal_level_bumps, calls_any_room, "
-								"presence_granularity_ms, push, redact_same_sender_only, search_configs, "
-								"matrix.search_expression(search_configs) FROM %s.settings", store->schema);
+	char	   *query = psprintf("SELECT coalesce(presence_profile::text, '2015'), coalesce(presence_equal_level_bumps::boolean, false), "
+								"coalesce(calls_any_room::boolean, false), coalesce(presence_granularity_ms::bigint, 60000), "
+								"coalesce(push::text, 'off'), coalesce(redact_same_sender_only::boolean, false), "
+								"coalesce(search_configs::text[], '{}'), matrix.search_expression(coalesce(search_configs::text[], '{}')) "
+								"FROM %s.settings", store->schema);
 	bool		isnull;
 
-	if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read %s.settings", store->schema);
+	read_latest(query);
 	memset(&store->settings, 0, sizeof(store->settings));
 	store->search_configs = NULL;
 	store->search_expression = "NULL::pg_catalog.tsvector";
@@ -190,8 +202,10 @@ build_store(Store *store, Relation events)
 	Oid			schema = RelationGetNamespace(events);
 	char	   *name = get_namespace_name(schema);
 	MemoryContext context;
+	Oid			event_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("event"),
+											 ObjectIdGetDatum(get_namespace_oid("matrix", false)));
 
-	if (events->rd_rel->reloftype == InvalidOid ||
+	if (!OidIsValid(event_type) || events->rd_rel->reloftype != event_type ||
 		strcmp(RelationGetRelationName(events), "events") != 0 ||
 		RelationGetNumberOfAttributes(events) < EVENT_COLUMNS)
 		ereport(ERROR,

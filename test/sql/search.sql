@@ -177,6 +177,15 @@ RESET ROLE;
 SELECT * FROM matrix.search_window(NULL, '{1}', '{x}', '{NULL}', '{}', '{}', 1, 2, 1, NULL, NULL, 'x', false);
 SELECT * FROM matrix.mentions_window(NULL, '{1}', 1, 2, 1, true);
 SELECT count(*) FROM matrix.search_window('find', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) w WHERE (w.event).event_id IS NOT NULL;
+SELECT matrix.search(NULL, 'x');
+SELECT matrix.mentions(NULL, '@c:x');
+-- The ends of all numbers.
+SELECT matrix.search('find', 'zzz', max => -1);
+SELECT matrix.mentions('find', '@c:x', max => -1);
+SELECT (SELECT count(*) FROM matrix.search('find', 'zzz', max => 2147483647)), (SELECT count(*) FROM matrix.search('find', 'running', max => 2147483647)),
+	(SELECT count(*) FROM matrix.search('find', 'running', before => 9223372036854775807)), (SELECT count(*) FROM matrix.search('find', 'running', before => -9223372036854775808)),
+	(SELECT count(*) FROM matrix.mentions('find', '@c:x', max => 2147483647)), (SELECT count(*) FROM matrix.mentions('find', '@c:x', after => 9223372036854775807)),
+	(SELECT count(*) FROM matrix.mentions('find', '@c:x', before => -9223372036854775808)), (SELECT count(*) FROM matrix.mentions('find', NULL));
 -- Kept plans of a store that gets another name.
 ALTER SCHEMA find RENAME TO found;
 SELECT count(*) FROM matrix.search('found', 'running'), matrix.timeline('found', '!r:x', max => 1);

@@ -30,17 +30,17 @@ COMMENT ON FUNCTION matrix.search_scope(bigint, bigint, text[], text[], text, bo
 	'Where to look, as a tsquery: the parts of the stream that hold the positions from low to high (null: anywhere); rooms and senders (null: any), a user who is mentioned (null: any or none), edits only. Behind matrix.search. Raises 22023 for more than 532676608 positions.';
 
 -- Windows are of about 2^bits positions and end at multiples of that: the index
--- knows blocks of 2^10, 2^16 and 2^22, and twelve make the longest.  63: all of the
+-- knows blocks of 2^10, 2^16 and 2^22, and twelve make the longest.  Null: all of the
 -- stream, which takes no lexeme to say; so where little is to be expected.
 CREATE FUNCTION matrix.next_window(bits integer, scanned bigint, given integer, wanted integer, span bigint) RETURNS integer
 	LANGUAGE sql IMMUTABLE
-	RETURN CASE WHEN greatest(given, 1)::numeric * span / scanned <= greatest(2::bigint * (wanted - given), 500) THEN 63
-		ELSE least(25, CASE WHEN given > 0 THEN bits + 3 ELSE bits + 6 END,
+	RETURN CASE WHEN greatest(given, 1)::numeric * span / scanned > greatest(2::bigint * (wanted - given), 500)
+		THEN least(25, CASE WHEN given > 0 THEN bits + 3 ELSE bits + 6 END,
 			-- What holds as much as is still wanted, if it is as dense.
 			CASE WHEN given > 0 AND wanted > given
 				THEN greatest(10, 10 + 3 * ceil((log(2, scanned::numeric * (wanted - given) / given) - 10) / 3)::int) END) END;
 COMMENT ON FUNCTION matrix.next_window(integer, bigint, integer, integer, bigint) IS
-	'How far to look next, as a power of two, after so many positions gave so many events of so many wanted: at most 8 times as far as before, after nothing 64 times; 63 when not many more are to be expected in a stream of this span. Behind matrix.search.';
+	'How far to look next, as a power of two, after so many positions gave so many events of so many wanted: at most 8 times as far as before, after nothing 64 times; null, all of it, when not many more are to be expected in a stream of this span. Behind matrix.search.';
 
 -- The expression of the index.  A configuration that stands in it cannot be dropped.
 CREATE FUNCTION matrix.search_expression(configs text[]) RETURNS text
@@ -160,27 +160,27 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 		IF words IS NULL OR numnode(words) = 0 OR before = -9223372036854775808 THEN
 			RETURN;
 		END IF;
-		LOOP
-			high := matrix.next_searched(store, high, true);
-			EXIT WHEN high IS NULL;
+		WHILE high IS NOT NULL LOOP
 			IF above AND (ask OR high < before) THEN
 				above := false;
-				high := least(high, before - 1);
+				high := matrix.next_searched(store, least(high, before - 1), true);
 				bits := 10;
 				scanned := 0;
 				CONTINUE;
 			END IF;
 			-- What says only what must not be there is not looked for anywhere.
-			bits := CASE WHEN bits > 25 AND (above OR querytree(anywhere) = 'T') THEN 22 ELSE bits END;
-			low := CASE WHEN bits > 25 THEN first ELSE high - (1::bigint << bits - 1) >> bits << bits END;
+			IF bits IS NULL AND (above OR querytree(anywhere) = 'T') THEN
+				bits := 22;
+			END IF;
+			low := coalesce(high - (1::bigint << bits - 1) >> bits << bits, first);
 			IF above THEN
 				low := greatest(low, before);
 			END IF;
 			SELECT array_agg(h.stream_id), array_agg(h.event_id), array_agg(h.edited) INTO found, ids, edited
-			FROM matrix.search_hits(store, CASE WHEN bits > 25 THEN anywhere ELSE words && matrix.search_scope(low, high, rooms, senders, NULL, above) END, 4000) h;
+			FROM matrix.search_hits(store, CASE WHEN bits IS NULL THEN anywhere ELSE words && matrix.search_scope(low, high, rooms, senders, NULL, above) END, 4000) h;
 			-- Not all of them were read: after a part of the stream without any, this one is full of them.
-			IF cardinality(found) = 4000 AND bits > 10 THEN
-				bits := CASE WHEN bits > 25 THEN 22 ELSE greatest(bits - 3, 10) END;
+			IF cardinality(found) = 4000 AND bits IS DISTINCT FROM 10 THEN
+				bits := greatest(coalesce(bits, 25) - 3, 10);
 				CONTINUE;
 			END IF;
 			IF found IS NOT NULL OR ask OR waiting[1] IS NOT NULL THEN
@@ -209,7 +209,7 @@ CREATE FUNCTION matrix.search(store text, query text, rooms text[] DEFAULT NULL,
 			ask := ask OR above AND cardinality(waiting) >= 500;
 			scanned := scanned + high - low + 1;
 			bits := matrix.next_window(bits, scanned, CASE WHEN above THEN cardinality(waiting) ELSE given END, CASE WHEN above THEN 500 ELSE wanted END, last - first + 1);
-			high := low - 1;
+			high := matrix.next_searched(store, low - 1, true);
 		END LOOP;
 		IF ranked THEN
 			RETURN QUERY SELECT b.* FROM unnest(best) b
@@ -248,21 +248,19 @@ CREATE FUNCTION matrix.mentions(store text, user_id text, before bigint DEFAULT 
 		END IF;
 		first := greatest(first, after + 1);
 		last := least(last, before - 1);
-		at := CASE WHEN descending THEN last ELSE first END;
-		LOOP
-			at := matrix.next_searched(store, at, descending);
-			EXIT WHEN at IS NULL OR at < first OR at > last;
+		at := matrix.next_searched(store, CASE WHEN descending THEN last ELSE first END, descending);
+		WHILE at >= first AND at <= last LOOP
 			IF descending THEN
 				high := at;
-				low := greatest(CASE WHEN bits <= 25 THEN high - (1::bigint << bits - 1) >> bits << bits END, first);
+				low := greatest(high - (1::bigint << bits - 1) >> bits << bits, first);
 			ELSE
 				low := at;
-				high := least(CASE WHEN bits <= 25 THEN ((low + (1::bigint << bits - 1) >> bits) + 1 << bits) - 1 END, last);
+				high := least(((low + (1::bigint << bits - 1) >> bits) + 1 << bits) - 1, last);
 			END IF;
 			SELECT array_agg(h.stream_id) INTO found FROM matrix.search_hits(store,
-				matrix.search_scope(CASE WHEN bits <= 25 THEN low END, CASE WHEN bits <= 25 THEN high END, NULL, NULL, user_id, false), 4000) h;
-			IF cardinality(found) = 4000 AND bits > 10 THEN
-				bits := CASE WHEN bits > 25 THEN 22 ELSE greatest(bits - 3, 10) END;
+				matrix.search_scope(CASE WHEN bits IS NOT NULL THEN low END, high, NULL, NULL, user_id, false), 4000) h;
+			IF cardinality(found) = 4000 AND bits IS DISTINCT FROM 10 THEN
+				bits := greatest(coalesce(bits, 25) - 3, 10);
 				CONTINUE;
 			END IF;
 			IF found IS NOT NULL THEN
@@ -273,7 +271,7 @@ CREATE FUNCTION matrix.mentions(store text, user_id text, before bigint DEFAULT 
 			END IF;
 			scanned := scanned + high - low + 1;
 			bits := matrix.next_window(bits, scanned, given, max, span);
-			at := CASE WHEN descending THEN low - 1 ELSE high + 1 END;
+			at := matrix.next_searched(store, CASE WHEN descending THEN low - 1 ELSE high + 1 END, descending);
 		END LOOP;
 	END
 	$$;

@@ -85,7 +85,7 @@ typedef struct Store
 	Oid			relation_index;
 	Oid			redacts_index;
 	Oid			redaction_sequence;
-	int64		redactions_seen;	/* of that sequence; see redaction.c */
+	int64		redactions_seen;	/* of that sequence; see own.c */
 	Oid			call_state;
 	char	   *name;
 	char	   *schema;			/* its name, quoted for SQL */
@@ -187,6 +187,7 @@ extern bool repeats_others(const Row *row);
 /* targets.c */
 extern mx_string edited_id(const mx_value *content);
 extern bool redact_on_arrival(Relation events, Store *store, Row *row, mx_string edited);
+/* own.c */
 extern void begin_rows(Relation events, Store *store);
 extern void note_row(Relation events, int64 stream_id);
 extern void note_message(Relation events, Store *store, const Row *row, bool open);

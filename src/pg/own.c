@@ -103,14 +103,23 @@ at_savepoint(SubXactEvent event, SubTransactionId within, SubTransactionId paren
 	}
 }
 
+/* NULL: none yet */
 static Own *
-own_of(Oid events)
+find_own(Oid events)
 {
-	static bool registered = false;
 	Own		   *own = all_own;
 
 	while (own != NULL && own->events != events)
 		own = own->next;
+	return own;
+}
+
+static Own *
+own_of(Oid events)
+{
+	static bool registered = false;
+	Own		   *own = find_own(events);
+
 	if (own != NULL)
 		return own;
 	if (!registered)
@@ -139,17 +148,6 @@ note_duty(Relation events)
 
 	own->has_duty = true;
 	if (level > 1)
-		own->looked = Max(own->looked, level);
-}
-
-/* We are about to look. */
-static void
-begin_look(Own *own, Store *store)
-{
-	int			level = GetCurrentTransactionNestLevel();
-
-	mark(store);
-	if (level > 1 && (own->has_duty || (own->count > 0 && own->level < level)))
 		own->looked = Max(own->looked, level);
 }
 
@@ -229,6 +227,19 @@ forget_unrepeating(Own *own)
 	own->count = kept;
 }
 
+/* We are about to look, at what needs it. */
+static void
+begin_look(Own *own, Store *store)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	mark(store);
+	if (level > 1 && (own->has_duty || (own->count > 0 && own->level < level)))
+		own->looked = Max(own->looked, level);
+	if (!is_counted(own, store))
+		forget_unrepeating(own);
+}
+
 /* Called within the store. */
 static void
 look_at_messages(Own *own, Fold *fold, Relation events)
@@ -291,9 +302,8 @@ look_at_own(Fold *fold, Relation events, int64 from, int64 to)
 void
 begin_rows(Relation events, Store *store)
 {
-	for (Own *own = all_own; own != NULL; own = own->next)
-		if (own->events == RelationGetRelid(events))
-			return;
+	if (find_own(RelationGetRelid(events)) != NULL)
+		return;
 	store->redactions_seen = count_redactions(store);
 	(void) own_of(RelationGetRelid(events));
 }
@@ -318,8 +328,6 @@ static void
 make_space(Own *own, Store *store)
 {
 	begin_look(own, store);
-	if (!is_counted(own, store))
-		forget_unrepeating(own);
 	if (own->count <= own->size / 2)
 		return;
 	if (own->size < MAX_MESSAGES)
@@ -362,8 +370,6 @@ look_at_inserted(Fold *fold, Relation events)
 	Own		   *own = own_of(RelationGetRelid(events));
 
 	begin_look(own, fold->store);
-	if (!is_counted(own, fold->store))
-		forget_unrepeating(own);
 	/* From now on, who inserts a message finds our redactions.  Our own messages are found by them. */
 	for (int i = 0; i < fold->count; i++)
 		if (!fold->events[i]->row->nulls[COLUMN_REDACTS])
@@ -395,8 +401,6 @@ look_again(Own *own, Relation events, Store *store)
 	if (own->count > 0 && !own->has_duty)
 	{
 		begin_look(own, store);
-		if (!is_counted(own, store))
-			forget_unrepeating(own);
 		if (own->count == 0)
 			return;
 	}

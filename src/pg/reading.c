@@ -231,7 +231,7 @@ typedef struct StateScan
 	size_t		size;
 } StateScan;
 
-/* Columns of the index; none of them is null. */
+/* Columns of the index events_state; none of them is null. */
 typedef enum StateColumn
 {
 	STATE_ROOM_ID = 1,
@@ -286,8 +286,9 @@ step(StateScan *state)
 }
 
 /*
- * The last event of a range, whether its row is to be seen or not.  A scan has as many conditions each time, and those that
- * a range does not need are always true.
+ * The last event of a range, whether its row is to be seen or not.  A scan has
+ * as many conditions each time, and those that a range does not need are always
+ * true.
  */
 static bool
 seek(StateScan *state, Range range)

@@ -21,7 +21,7 @@ extern Datum return_rows(FunctionCallInfo fcinfo, Relation events, TupleDesc lik
 /* The first row that a plan reads, as the result of a function of (store text, event_id text) that returns matrix.event; null: there is none. */
 extern Datum return_event(FunctionCallInfo fcinfo, PlanId id);
 
-/* The only value that a plan reads, which takes an argument of a type passed by value, as the result of a function of (store text, that). */
+/* The only value that a plan reads, of a type passed by value, as the result of a function of (store text, the plan's argument). */
 extern Datum return_value(FunctionCallInfo fcinfo, PlanId id);
 
 #endif

@@ -23,9 +23,8 @@ return_relations(FunctionCallInfo fcinfo, NullableDatum rel_type, NullableDatum 
 		Int64GetDatum(has_after ? PG_GETARG_INT64(first + 1) : PG_INT64_MIN),
 		PG_GETARG_DATUM(first + 2)
 	};
-	Relation	events;
+	Relation	events = open_store(fcinfo);
 
-	events = open_store(fcinfo);
 	return return_rows(fcinfo, events, RelationGetDescr(events), has_after ? PLAN_RELATIONS_ON : PLAN_RELATIONS_BACK, values, nulls);
 }
 

@@ -87,9 +87,9 @@ search_hits(PG_FUNCTION_ARGS)
  * matrix.event, edit jsonb, before bigint[], before_ids text[]): of what was
  * found, and of edits that were found before and waited for their messages, the
  * messages from low to high that match by what counts of them, the newest first,
- * with the content of their last edit.  One row without an event has the edits of messages below low, which
- * wait.  ask: look for messages with edits in the window as well.  Errors: 22004
- * store null, 42704, 42501, 2201W max below 0.
+ * with the content of their last edit.  One row without an event has the edits of
+ * messages below low, which wait.  ask: look for messages with edits in the window
+ * as well.  Errors: 22004 store null, 42704, 42501, 2201W max below 0.
  */
 PG_FUNCTION_INFO_V1(search_window);
 Datum

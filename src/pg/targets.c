@@ -81,16 +81,15 @@ is_marked(Store *store, TransactionId transaction)
 /*
  * Where two look at the same time, the first to take the lock on the two of them
  * waits for the other's end, and then looks at everything again; the second goes
- * on at once.
+ * on at once.  The lock is held no longer than the wait: the other may go on, if
+ * it was a savepoint of his that has ended, and insert more.
  */
-static bool
-take_duty(Store *store, TransactionId other)
+static void
+duty_lock(Store *store, TransactionId other, LOCKTAG *tag)
 {
-	LOCKTAG		tag;
 	TransactionId own = GetTopTransactionId();
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, store->events, hash_combine(Min(own, other), Max(own, other)), 6);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, Min(own, other), Max(own, other), 0x4000 | (store->events & 0x3fff));
 }
 
 /* A row that is updated by an open transaction stands in the index twice, once as it was. */
@@ -131,6 +130,7 @@ wait_for_writers(Relation events, Store *store, List *found)
 	{
 		const FoundRow *one = lfirst(cell);
 		TransactionId writer;
+		LOCKTAG		duty;
 
 		if (!TransactionIdIsValid(one->writer) || is_there_too(found, one))
 			continue;
@@ -141,11 +141,13 @@ wait_for_writers(Relation events, Store *store, List *found)
 			waited |= !TransactionIdIsInProgress(writer);
 			continue;
 		}
-		if (!take_duty(store, writer))
+		duty_lock(store, writer, &duty);
+		if (LockAcquire(&duty, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 			continue;
 		note_duty(events);
 		XactLockTableWait(one->writer, events, NULL, XLTW_None);
 		waited = true;
+		(void) LockRelease(&duty, ExclusiveLock, false);
 	}
 }
 

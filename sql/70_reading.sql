@@ -1,5 +1,5 @@
 -- Reading rooms: timelines, one event and what stands around it, the state at a
--- position.  With the caller's rights; src/pg/reading.c pins the search path.
+-- position.  With the caller's rights.
 
 CREATE FUNCTION matrix.event(store text, event_id text) RETURNS matrix.event
 	AS 'MODULE_PATHNAME' LANGUAGE c STABLE STRICT;
@@ -8,22 +8,14 @@ COMMENT ON FUNCTION matrix.event(text, text) IS
 
 CREATE FUNCTION matrix.timeline(store text, room_id text, before bigint DEFAULT NULL, max integer DEFAULT 50, after bigint DEFAULT NULL, types text[] DEFAULT NULL)
 	RETURNS SETOF matrix.event
-	AS 'MODULE_PATHNAME' LANGUAGE c STABLE ROWS 50
-	-- Events come out of an index in order, even of a table that is small.
-	SET enable_seqscan = off SET enable_bitmapscan = off;
+	AS 'MODULE_PATHNAME' LANGUAGE c STABLE ROWS 50;
 COMMENT ON FUNCTION matrix.timeline(text, text, bigint, integer, bigint, text[]) IS
 	'The events of a room, history among them, of these types (null: any): the last ones before a position, newest first, by default before none; or with after the first ones after a position, oldest first. At most max, null: all. Whoever goes on from the last position that he got sees nothing twice. Raises 42704 for no such store, 42501 without SELECT on its events.';
 
 CREATE FUNCTION matrix.context(store text, event_id text, max integer DEFAULT 10) RETURNS SETOF matrix.event
-	AS 'MODULE_PATHNAME' LANGUAGE c STABLE STRICT ROWS 11
-	SET enable_seqscan = off SET enable_bitmapscan = off;
+	AS 'MODULE_PATHNAME' LANGUAGE c STABLE STRICT ROWS 11;
 COMMENT ON FUNCTION matrix.context(text, text, integer) IS
 	'An event and at most max others of its room around it, half of them before it, oldest first. No row: there is no such event. Raises 42704 for no such store, 42501 without SELECT on its events.';
-
-CREATE FUNCTION matrix.state_positions(events regclass, room_id text, stream_id bigint) RETURNS SETOF bigint
-	AS 'MODULE_PATHNAME' LANGUAGE c STABLE STRICT ROWS 50;
-COMMENT ON FUNCTION matrix.state_positions(regclass, text, bigint) IS
-	'The positions of the events that are a room''s state at a position. Behind matrix.state_at. Raises 42501 without SELECT on the table.';
 
 CREATE FUNCTION matrix.state_at(store text, room_id text, stream_id bigint) RETURNS SETOF matrix.event
 	AS 'MODULE_PATHNAME' LANGUAGE c STABLE STRICT ROWS 50;

@@ -81,6 +81,7 @@ typedef struct Store
 	struct _SPI_plan *plans[KEPT_PLANS];	/* for the schema of this name and this search expression */
 	Oid			event_id_index;
 	Oid			position_index;
+	Oid			room_index;
 	Oid			state_index;
 	Oid			relation_index;
 	Oid			redacts_index;
@@ -148,6 +149,9 @@ typedef struct FoundRow
 	Row			row;
 	TransactionId writer;		/* the open transaction, not ours; invalid: it is there */
 } FoundRow;
+
+/* One of a store's indexes; raises 55000 when it is not there. */
+extern Relation open_index(Oid index, LOCKMODE lock);
 
 /*
  * The rows of an index with these keys, at most MAX_KEYS, in its order: of open

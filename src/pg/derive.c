@@ -278,7 +278,7 @@ static void
 fold_inserted(Relation events, const int64 *ids, int count, Push *push)
 {
 	Store	   *store = get_store(events);
-	Relation	index = index_open(store->position_index, AccessShareLock);
+	Relation	index = open_index(store->position_index, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(events, NULL);
 	IndexScanDesc scan = begin_index_scan(events, index, SnapshotSelf, 1);
 	Fold		fold;

@@ -260,7 +260,7 @@ look_at_messages(Own *own, Fold *fold, Relation events)
 static void
 look_at_own(Fold *fold, Relation events, int64 from, int64 to)
 {
-	Relation	index = index_open(fold->store->position_index, AccessShareLock);
+	Relation	index = open_index(fold->store->position_index, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(events, NULL);
 	IndexScanDesc scan = begin_index_scan(events, index, SnapshotSelf, 2);
 	ScanKeyData keys[2];

@@ -319,10 +319,14 @@ static const struct
 		" ORDER BY e.stream_id LIMIT $2 / 2)) c WHERE t.event_id = $1 ORDER BY c.stream_id",
 		2, {TEXTOID, INT4OID}
 	},
+	/* From key to key; of each the last event that counts at the position. */
 	[PLAN_STATE_AT] = {
-		"SELECT e.* FROM matrix.state_positions($1, $2, $3) WITH ORDINALITY p(stream_id, n) "
-		"JOIN %1$s.events e ON e.stream_id = p.stream_id ORDER BY p.n",
-		3, {REGCLASSOID, TEXTOID, INT8OID}
+		"WITH RECURSIVE key AS ((SELECT e.type, e.state_key FROM %1$s.events e WHERE e.room_id = $1 AND e.state_key IS NOT NULL "
+		"ORDER BY 1, 2 LIMIT 1) UNION ALL SELECT n.* FROM key k, LATERAL (SELECT e.type, e.state_key FROM %1$s.events e "
+		"WHERE e.room_id = $1 AND e.state_key IS NOT NULL AND (e.type, e.state_key) > (k.type, k.state_key) ORDER BY 1, 2 LIMIT 1) n) "
+		"SELECT r.* FROM key k, LATERAL (SELECT e.* FROM %1$s.events e WHERE e.room_id = $1 AND e.type = k.type AND e.state_key = k.state_key "
+		"AND e.stream_id <= $2 AND (e.stream_id > 0 OR $2 < 0) AND " SHOWN_SQL " ORDER BY e.stream_id DESC LIMIT 1) r ORDER BY k.type, k.state_key",
+		2, {TEXTOID, INT8OID}
 	},
 	/* A redaction that is just at work is waited for, and waits for us. */
 	[PLAN_QUARANTINE] = {

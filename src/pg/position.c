@@ -199,7 +199,7 @@ stream_position(PG_FUNCTION_ARGS)
 {
 	Relation	events = table_open(PG_GETARG_OID(0), AccessShareLock);
 	Store	   *store = get_store(events);
-	Relation	index = index_open(store->position_index, AccessShareLock);
+	Relation	index = open_index(store->position_index, AccessShareLock);
 	Snapshot	snapshot = GetActiveSnapshot();
 	FullTransactionId next = ReadNextFullTransactionId();
 	Stream		stream = {.floor = -1, .prepared = -1};

@@ -2,12 +2,15 @@
  * reading.c - reading rooms: one event, a timeline, what stands around an
  * event, the state at a position
  *
- * Each function runs one kept plan with the rights of its caller, and all of
- * them find rows by an index in the order in which they give them.  Names of
- * operators are looked up in the search path, which is pinned while they run.
+ * All of them find rows by an index in the order in which they give them.  To
+ * whom may see every row and column they give what the index finds; for others
+ * they run a kept plan with the rights of their caller, which costs as much as
+ * some rows.  Names of operators in plans are looked up in the search path, which
+ * is pinned while they run.
  */
 #include "reading.h"
 
+#include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -20,7 +23,9 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 Relation
 open_store(FunctionCallInfo fcinfo)
@@ -83,10 +88,17 @@ return_rows(FunctionCallInfo fcinfo, Relation events, TupleDesc like, PlanId id,
 	return (Datum) 0;
 }
 
+/* What a plan reads that is to find its rows by an index, even if the table is small. */
 static Datum
 return_events(FunctionCallInfo fcinfo, Relation events, PlanId id, const Datum *values, const bool *nulls)
 {
-	return return_rows(fcinfo, events, RelationGetDescr(events), id, values, nulls);
+	int			guc = NewGUCNestLevel();
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return_rows(fcinfo, events, RelationGetDescr(events), id, values, nulls);
+	AtEOXact_GUC(true, guc);
+	return (Datum) 0;
 }
 
 /* The first row that a plan reads is the result, or its first column. */
@@ -132,6 +144,156 @@ positive(FunctionCallInfo fcinfo, int argument)
 	return PG_ARGISNULL(argument) ? INT_MAX : Max(PG_GETARG_INT32(argument), 0);
 }
 
+/* ---- by an index ---- */
+
+/* The caller may see every row and column. */
+static bool
+sees_all(Relation events)
+{
+	return pg_class_aclcheck(RelationGetRelid(events), GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(RelationGetRelid(events), InvalidOid, true) != RLS_ENABLED;
+}
+
+/* NULL: rows have to be found by a plan. */
+static Relation
+open_for_reading(Relation events, Oid index_oid)
+{
+	Relation	index;
+
+	if (!OidIsValid(index_oid) || !sees_all(events))
+		return NULL;
+	index = index_open(index_oid, AccessShareLock);
+	/* Made of rows whose versions before that an old snapshot may see. */
+	if (!index->rd_index->indcheckxmin || TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin))
+		return index;
+	index_close(index, AccessShareLock);
+	return NULL;
+}
+
+typedef struct EventScan
+{
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+} EventScan;
+
+static void
+start_scan(EventScan *scan, Relation events, Relation index, ScanKey keys, int count)
+{
+	scan->slot = table_slot_create(events, NULL);
+	scan->scan = begin_index_scan(events, index, GetActiveSnapshot(), count);
+	index_rescan(scan->scan, keys, count, NULL, 0);
+}
+
+static void
+end_scan(EventScan *scan)
+{
+	index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+}
+
+static void
+text_key(ScanKey key, AttrNumber attribute, StrategyNumber strategy, RegProcedure procedure, Datum value)
+{
+	ScanKeyEntryInitialize(key, 0, attribute, strategy, InvalidOid, C_COLLATION_OID, procedure, value);
+}
+
+static bool
+same_text(Datum a, Datum b)
+{
+	return DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, a, b));
+}
+
+/* Whether a row is not flagged as something that a server did not accept; mostly the flags are null. */
+static bool
+slot_is_shown(TupleTableSlot *slot)
+{
+	static const EventColumn flags[] = {COLUMN_OUTLIER, COLUMN_REJECTED, COLUMN_SOFT_FAILED};
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
+
+	for (int i = 0; i < lengthof(flags); i++)
+	{
+		bool		isnull;
+
+		if (!heap_attisnull(tuple, flags[i] + 1, slot->tts_tupleDescriptor) && DatumGetBool(slot_getattr(slot, flags[i] + 1, &isnull)))
+			return false;
+	}
+	return true;
+}
+
+/* The event of an id: the scan's slot has it. */
+static bool
+start_event_scan(EventScan *scan, Relation events, Relation index, Datum event_id)
+{
+	ScanKeyData key;
+
+	text_key(&key, 1, BTEqualStrategyNumber, F_TEXTEQ, event_id);
+	start_scan(scan, events, index, &key, 1);
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+}
+
+/* next_in_room gives the events of a room between two positions, both exclusive. */
+static void
+start_room_scan(EventScan *scan, Relation events, Relation index, Datum room_id, int64 after, int64 before)
+{
+	ScanKeyData keys[3];
+	int			count = 0;
+
+	text_key(&keys[count++], 1, BTEqualStrategyNumber, F_TEXTEQ, room_id);
+	/* Each condition costs each row. */
+	if (after != PG_INT64_MIN)
+		ScanKeyInit(&keys[count++], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
+	if (before != PG_INT64_MAX)
+		ScanKeyInit(&keys[count++], 2, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(before));
+	start_scan(scan, events, index, keys, count);
+}
+
+static bool
+next_in_room(EventScan *scan, ScanDirection direction)
+{
+	while (index_getnext_slot(scan->scan, direction, scan->slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (slot_is_shown(scan->slot))
+			return true;
+	}
+	return false;
+}
+
+/* Rows that were found in another order than they are given. */
+typedef struct Found
+{
+	ItemPointerData *rows;
+	size_t		count;
+	size_t		size;
+} Found;
+
+static void
+add_found(Found *found, TupleTableSlot *slot)
+{
+	if (found->count == found->size)
+	{
+		found->size = Max(found->size * 2, 64);
+		found->rows = found->rows == NULL ? palloc(sizeof(*found->rows) * found->size) :
+			repalloc_huge(found->rows, sizeof(*found->rows) * found->size);
+	}
+	found->rows[found->count++] = slot->tts_tid;
+}
+
+/* The last one that was found first. */
+static void
+return_found(ReturnSetInfo *result, Relation events, Found *found, TupleTableSlot *slot)
+{
+	while (found->count > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!table_tuple_fetch_row_version(events, &found->rows[--found->count], GetActiveSnapshot(), slot))
+			elog(ERROR, "an event is gone while it is read");
+		tuplestore_puttupleslot(result->setResult, slot);
+	}
+}
+
+/* ---- events ---- */
+
 /*
  * matrix.event(store text, event_id text) returns matrix.event: null when there
  * is none.  Errors: 42704, 42501.
@@ -140,7 +302,73 @@ PG_FUNCTION_INFO_V1(event);
 Datum
 event(PG_FUNCTION_ARGS)
 {
-	return return_event(fcinfo, PLAN_EVENT);
+	Relation	events = open_store(fcinfo);
+	Relation	index = open_for_reading(events, get_store(events)->event_id_index);
+	EventScan	scan;
+	Datum		found = (Datum) 0;
+
+	if (index == NULL)
+	{
+		table_close(events, AccessShareLock);
+		return return_event(fcinfo, PLAN_EVENT);
+	}
+	if (start_event_scan(&scan, events, index, PG_GETARG_DATUM(1)))
+	{
+		TupleDesc	type = lookup_rowtype_tupdesc(events->rd_rel->reloftype, -1);
+
+		found = heap_copy_tuple_as_datum(ExecFetchSlotHeapTuple(scan.slot, false, NULL), type);
+		ReleaseTupleDesc(type);
+	}
+	else
+		fcinfo->isnull = true;
+	end_scan(&scan);
+	index_close(index, AccessShareLock);
+	table_close(events, AccessShareLock);
+	return found;
+}
+
+static bool
+is_one_of(TupleTableSlot *slot, const Datum *types, int count)
+{
+	bool		isnull;
+	Datum		type = slot_getattr(slot, COLUMN_TYPE + 1, &isnull);
+
+	for (int i = 0; i < count; i++)
+		if (same_text(type, types[i]))
+			return true;
+	return false;
+}
+
+/* Closes the table and the index. */
+static Datum
+return_timeline(FunctionCallInfo fcinfo, Relation events, Relation index, const Datum *values, bool any_type, bool forward)
+{
+	ReturnSetInfo *result = start_set(fcinfo, RelationGetDescr(events));
+	EventScan	scan;
+	Datum	   *types = NULL;
+	int			count = 0;
+
+	if (!any_type)
+	{
+		bool	   *nulls;
+		int			all;
+
+		deconstruct_array(DatumGetArrayTypeP(values[4]), TEXTOID, -1, false, TYPALIGN_INT, &types, &nulls, &all);
+		for (int i = 0; i < all; i++)
+			if (!nulls[i])
+				types[count++] = types[i];
+	}
+	start_room_scan(&scan, events, index, values[0], DatumGetInt64(values[1]), DatumGetInt64(values[2]));
+	for (int left = DatumGetInt32(values[3]); left > 0 && next_in_room(&scan, forward ? ForwardScanDirection : BackwardScanDirection);)
+		if (any_type || is_one_of(scan.slot, types, count))
+		{
+			tuplestore_puttupleslot(result->setResult, scan.slot);
+			left--;
+		}
+	end_scan(&scan);
+	index_close(index, AccessShareLock);
+	table_close(events, AccessShareLock);
+	return (Datum) 0;
 }
 
 /*
@@ -153,17 +381,63 @@ PG_FUNCTION_INFO_V1(timeline);
 Datum
 timeline(PG_FUNCTION_ARGS)
 {
+	Relation	events = open_store(fcinfo);
+	Relation	index;
+	bool		forward = !PG_ARGISNULL(4);
 	bool		nulls[] = {PG_ARGISNULL(1), false, false, false, PG_ARGISNULL(5)};
 	Datum		values[] = {
 		nulls[0] ? (Datum) 0 : PG_GETARG_DATUM(1),
-		Int64GetDatum(PG_ARGISNULL(4) ? PG_INT64_MIN : PG_GETARG_INT64(4)),
+		Int64GetDatum(forward ? PG_GETARG_INT64(4) : PG_INT64_MIN),
 		Int64GetDatum(PG_ARGISNULL(2) ? PG_INT64_MAX : PG_GETARG_INT64(2)),
 		Int32GetDatum(positive(fcinfo, 3)),
 		nulls[4] ? (Datum) 0 : PG_GETARG_DATUM(5)
 	};
 
-	return return_events(fcinfo, open_store(fcinfo), PG_ARGISNULL(4) ? PLAN_TIMELINE_BACK : PLAN_TIMELINE_ON,
-						 values, nulls);
+	index = nulls[0] ? NULL : open_for_reading(events, get_store(events)->room_index);
+	if (index == NULL)
+		return return_events(fcinfo, events, forward ? PLAN_TIMELINE_ON : PLAN_TIMELINE_BACK, values, nulls);
+	return return_timeline(fcinfo, events, index, values, nulls[4], forward);
+}
+
+/* Closes the table and the indexes. */
+static Datum
+return_context(FunctionCallInfo fcinfo, Relation events, Relation by_id, Relation by_room, Datum event_id, int max)
+{
+	ReturnSetInfo *result = start_set(fcinfo, RelationGetDescr(events));
+	EventScan	own;
+	EventScan	around;
+	Found		before = {NULL};
+
+	if (start_event_scan(&own, events, by_id, event_id))
+	{
+		bool		isnull;
+		bool		no_room;
+		Datum		room_id = slot_getattr(own.slot, COLUMN_ROOM_ID + 1, &no_room);
+		int64		position = DatumGetInt64(slot_getattr(own.slot, COLUMN_STREAM_ID + 1, &isnull));
+
+		if (!no_room)
+		{
+			room_id = PointerGetDatum(DatumGetTextPCopy(room_id));
+			start_room_scan(&around, events, by_room, room_id, PG_INT64_MIN, position);
+			while (before.count < max - max / 2 && next_in_room(&around, BackwardScanDirection))
+				add_found(&before, around.slot);
+			return_found(result, events, &before, around.slot);
+			end_scan(&around);
+		}
+		tuplestore_puttupleslot(result->setResult, own.slot);
+		if (!no_room)
+		{
+			start_room_scan(&around, events, by_room, room_id, position, PG_INT64_MAX);
+			for (int left = max / 2; left > 0 && next_in_room(&around, ForwardScanDirection); left--)
+				tuplestore_puttupleslot(result->setResult, around.slot);
+			end_scan(&around);
+		}
+	}
+	end_scan(&own);
+	index_close(by_id, AccessShareLock);
+	index_close(by_room, AccessShareLock);
+	table_close(events, AccessShareLock);
+	return (Datum) 0;
 }
 
 /*
@@ -175,26 +449,19 @@ PG_FUNCTION_INFO_V1(context);
 Datum
 context(PG_FUNCTION_ARGS)
 {
+	Relation	events = open_store(fcinfo);
+	Store	   *store = get_store(events);
 	Datum		values[] = {PG_GETARG_DATUM(1), Int32GetDatum(positive(fcinfo, 2))};
 	bool		nulls[] = {false, false};
+	Oid			room_index = store->room_index;
+	Relation	by_id = open_for_reading(events, store->event_id_index);
+	Relation	by_room = by_id == NULL ? NULL : open_for_reading(events, room_index);
 
-	return return_events(fcinfo, open_store(fcinfo), PLAN_CONTEXT, values, nulls);
-}
-
-/*
- * matrix.state_at(store text, room_id text, stream_id bigint) returns setof
- * matrix.event: the state of the room at a position, by type and state key.
- * Errors: 42704, 42501.
- */
-PG_FUNCTION_INFO_V1(state_at);
-Datum
-state_at(PG_FUNCTION_ARGS)
-{
-	Relation	events = open_store(fcinfo);
-	Datum		values[] = {ObjectIdGetDatum(RelationGetRelid(events)), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
-	bool		nulls[] = {false, false, false};
-
-	return return_events(fcinfo, events, PLAN_STATE_AT, values, nulls);
+	if (by_room != NULL)
+		return return_context(fcinfo, events, by_id, by_room, values[0], DatumGetInt32(values[1]));
+	if (by_id != NULL)
+		index_close(by_id, AccessShareLock);
+	return return_events(fcinfo, events, PLAN_CONTEXT, values, nulls);
 }
 
 /* ---- the state at a position ---- */
@@ -216,8 +483,7 @@ typedef enum Range
 
 typedef struct StateScan
 {
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
+	EventScan	in;				/* the index events_state */
 	Range		range;
 	Datum		room_id;
 	Datum		type;			/* the key that was met last; 0: none yet */
@@ -226,9 +492,7 @@ typedef struct StateScan
 	MemoryContext range_context;	/* of what the scan compares with */
 	int64		least;			/* the positions that count */
 	int64		greatest;
-	int64	   *found;			/* the state's, the last key first */
-	size_t		count;
-	size_t		size;
+	Found		found;			/* the state's, the last key first */
 } StateScan;
 
 /* Columns of the index events_state; none of them is null. */
@@ -246,43 +510,19 @@ index_column(StateScan *state, StateColumn column)
 {
 	bool		isnull;
 
-	return index_getattr(state->scan->xs_itup, column, state->scan->xs_itupdesc, &isnull);
+	return index_getattr(state->in.scan->xs_itup, column, state->in.scan->xs_itupdesc, &isnull);
 }
 
 static bool
 is_shown(StateScan *state)
 {
-	static const EventColumn flags[] = {COLUMN_OUTLIER, COLUMN_REJECTED, COLUMN_SOFT_FAILED};
-
-	if (!index_fetch_heap(state->scan, state->slot))
-		return false;
-	for (int i = 0; i < lengthof(flags); i++)
-	{
-		bool		isnull;
-		Datum		flag = slot_getattr(state->slot, flags[i] + 1, &isnull);
-
-		if (!isnull && DatumGetBool(flag))
-			return false;
-	}
-	return true;
-}
-
-static bool
-same_text(Datum a, Datum b)
-{
-	return DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, a, b));
-}
-
-static void
-text_key(ScanKey key, AttrNumber attribute, StrategyNumber strategy, RegProcedure procedure, Datum value)
-{
-	ScanKeyEntryInitialize(key, 0, attribute, strategy, InvalidOid, C_COLLATION_OID, procedure, value);
+	return index_fetch_heap(state->in.scan, state->in.slot) && slot_is_shown(state->in.slot);
 }
 
 static bool
 step(StateScan *state)
 {
-	return index_getnext_tid(state->scan, BackwardScanDirection) != NULL;
+	return index_getnext_tid(state->in.scan, BackwardScanDirection) != NULL;
 }
 
 /*
@@ -322,7 +562,7 @@ seek(StateScan *state, Range range)
 	ScanKeyInit(&keys[3], STATE_STREAM_ID, BTLessEqualStrategyNumber, F_INT8LE,
 				Int64GetDatum(range == RANGE_KEY ? state->greatest : PG_INT64_MAX));
 	state->range = range;
-	index_rescan(state->scan, keys, CONDITIONS, NULL, 0);
+	index_rescan(state->in.scan, keys, CONDITIONS, NULL, 0);
 	return step(state);
 }
 
@@ -354,17 +594,6 @@ take_key(StateScan *state)
 	MemoryContextSwitchTo(caller);
 }
 
-static void
-add_position(StateScan *state, int64 position)
-{
-	if (state->count == state->size)
-	{
-		state->size *= 2;
-		state->found = repalloc_huge(state->found, sizeof(int64) * state->size);
-	}
-	state->found[state->count++] = position;
-}
-
 /* Find of every key of the room the last event up to the position. */
 static void
 scan_state(StateScan *state)
@@ -388,7 +617,7 @@ scan_state(StateScan *state)
 		{
 			answered = true;
 			if (position >= state->least)
-				add_position(state, position);
+				add_found(&state->found, state->in.slot);
 		}
 		if (++steps < MAX_STEPS || (!answered && position <= state->greatest))
 			more = or_before(state, step(state));
@@ -397,54 +626,42 @@ scan_state(StateScan *state)
 	}
 }
 
-/*
- * matrix.state_positions(events regclass, room_id text, stream_id bigint)
- * returns setof bigint: the positions of the events that are the room's state at
- * a position, in the order of their keys.  History counts only below position 0, as it
- * changes no state.  Costs by the number of keys, not of events.  Errors: 42501
- * without SELECT on the table, 55000 without its index events_state.
- */
-PG_FUNCTION_INFO_V1(state_positions);
-Datum
-state_positions(PG_FUNCTION_ARGS)
+/* Closes the table and the index. */
+static Datum
+return_state(FunctionCallInfo fcinfo, Relation events, Relation index, Datum room_id, int64 greatest)
 {
-	TupleDesc	position = CreateTemplateTupleDesc(1);
-	ReturnSetInfo *result;
-	Relation	events = table_open(PG_GETARG_OID(0), AccessShareLock);
-	Oid			index_oid;
-	Relation	index;
-	StateScan	state = {.room_id = PG_GETARG_DATUM(1), .greatest = PG_GETARG_INT64(2)};
+	ReturnSetInfo *result = start_set(fcinfo, RelationGetDescr(events));
+	StateScan	state = {.room_id = room_id, .greatest = greatest, .least = greatest >= 0 ? 1 : PG_INT64_MIN};
 
-	TupleDescInitEntry(position, 1, "stream_id", INT8OID, -1, 0);
-	result = start_set(fcinfo, position);
-	if (pg_class_aclcheck(RelationGetRelid(events), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(events));
-	index_oid = get_store(events)->state_index;
-	if (!OidIsValid(index_oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the store has no index events_state"),
-				 errhint("matrix.create_store makes one on (room_id, type, state_key, stream_id) WHERE state_key IS NOT NULL.")));
-	state.least = state.greatest >= 0 ? 1 : PG_INT64_MIN;
 	state.key_context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events state", ALLOCSET_SMALL_SIZES);
 	state.range_context = AllocSetContextCreate(CurrentMemoryContext, "matrix_events state", ALLOCSET_SMALL_SIZES);
-	state.size = 64;
-	state.found = palloc(sizeof(int64) * state.size);
-	state.slot = table_slot_create(events, NULL);
-	index = index_open(index_oid, AccessShareLock);
-	state.scan = begin_index_scan(events, index, GetActiveSnapshot(), CONDITIONS);
-	state.scan->xs_want_itup = true;
+	state.in.slot = table_slot_create(events, NULL);
+	state.in.scan = begin_index_scan(events, index, GetActiveSnapshot(), CONDITIONS);
+	state.in.scan->xs_want_itup = true;
 	scan_state(&state);
-	while (state.count > 0)
-	{
-		Datum		value = Int64GetDatum(state.found[--state.count]);
-		bool		isnull = false;
-
-		tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
-	}
-	index_endscan(state.scan);
+	return_found(result, events, &state.found, state.in.slot);
+	end_scan(&state.in);
 	index_close(index, AccessShareLock);
-	ExecDropSingleTupleTableSlot(state.slot);
 	table_close(events, AccessShareLock);
 	return (Datum) 0;
+}
+
+/*
+ * matrix.state_at(store text, room_id text, stream_id bigint) returns setof
+ * matrix.event: the state of the room at a position, by type and state key.
+ * History counts only below position 0, as it changes no state.  Costs by the
+ * number of keys, not of events.  Errors: 42704, 42501.
+ */
+PG_FUNCTION_INFO_V1(state_at);
+Datum
+state_at(PG_FUNCTION_ARGS)
+{
+	Relation	events = open_store(fcinfo);
+	Relation	index = open_for_reading(events, get_store(events)->state_index);
+	Datum		values[] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+	bool		nulls[] = {false, false};
+
+	if (index == NULL)
+		return return_events(fcinfo, events, PLAN_STATE_AT, values, nulls);
+	return return_state(fcinfo, events, index, values[0], DatumGetInt64(values[1]));
 }

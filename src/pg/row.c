@@ -189,6 +189,18 @@ row_is_shown(const Row *row)
 
 /* ---- rows by an index ---- */
 
+Relation
+open_index(Oid index, LOCKMODE lock)
+{
+	if (!OidIsValid(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the store has lost an index that it needs"),
+				 errhint("events must have its primary key, the unique index on event_id, events_state, events_relation and events_redacts, "
+						 "as matrix.create_store makes them.")));
+	return index_open(index, lock);
+}
+
 List *
 find_rows(Relation events, Oid index_oid, const mx_string *keys, int count, bool dirty)
 {
@@ -199,13 +211,8 @@ find_rows(Relation events, Oid index_oid, const mx_string *keys, int count, bool
 	ScanKeyData conditions[MAX_KEYS];
 	List	   *found = NIL;
 
-	if (!OidIsValid(index_oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the store has lost an index that redactions need"),
-				 errhint("events must have its indexes events_event_id_key, events_state, events_relation and events_redacts, as matrix.create_store makes them.")));
 	/* The lock that the insertion holds: it need not be asked for again. */
-	index = index_open(index_oid, RowExclusiveLock);
+	index = open_index(index_oid, RowExclusiveLock);
 	for (int i = 0; i < count; i++)
 		ScanKeyEntryInitialize(&conditions[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
 							   PointerGetDatum(cstring_to_text_with_len(keys[i].text, keys[i].length)));

@@ -13,9 +13,13 @@
 
 #include "access/genam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "nodes/primnodes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -175,9 +179,53 @@ keep_text(Store *store, char **kept, const char *text)
 	return true;
 }
 
-/* The unique index on this column alone. */
+/* The condition of a partial index that leaves out only rows where one of its columns is null. */
+static bool
+is_not_null(Relation index, Node *condition)
+{
+	NullTest   *test = (NullTest *) condition;
+	List	   *expressions = RelationGetIndexExpressions(index);
+	Expr	   *column;
+
+	if (!IsA(condition, NullTest) || test->nulltesttype != IS_NOT_NULL)
+		return false;
+	/* Without its collation, which the index has beside the expression. */
+	column = IsA(test->arg, RelabelType) ? ((RelabelType *) test->arg)->arg : test->arg;
+	if (expressions != NIL && equal(column, linitial(expressions)))
+		return true;
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+		if (IsA(column, Var) && ((Var *) column)->varattno == index->rd_index->indkey.values[i])
+			return true;
+	return false;
+}
+
+/*
+ * The btree of these columns (0: an expression, a text): by its name, or else the
+ * unique one of all rows.  What its owner has put there instead is not read as
+ * if it were this one.
+ */
+static bool
+is_index_of(Relation index, const char *name, const AttrNumber *columns, int count)
+{
+	Form_pg_index form = index->rd_index;
+	ListCell   *cell;
+
+	if (name == NULL ? !form->indisunique || RelationGetIndexPredicate(index) != NIL : strcmp(name, RelationGetRelationName(index)) != 0)
+		return false;
+	if (!form->indisvalid || index->rd_rel->relam != BTREE_AM_OID || form->indnkeyatts != count)
+		return false;
+	for (int i = 0; i < count; i++)
+		if (form->indkey.values[i] != columns[i] || (index->rd_indoption[i] & INDOPTION_DESC) != 0 ||
+			(columns[i] != COLUMN_STREAM_ID + 1 && (index->rd_opcintype[i] != TEXTOID || index->rd_indcollation[i] != C_COLLATION_OID)))
+			return false;
+	foreach(cell, RelationGetIndexPredicate(index))
+		if (!is_not_null(index, lfirst(cell)))
+			return false;
+	return true;
+}
+
 static Oid
-find_index(Relation events, EventColumn column)
+find_index(Relation events, const char *name, const AttrNumber *columns, int count)
 {
 	Oid			found = InvalidOid;
 	List	   *indexes = RelationGetIndexList(events);
@@ -187,12 +235,41 @@ find_index(Relation events, EventColumn column)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (index->rd_index->indisunique && index->rd_index->indnkeyatts == 1 &&
-			index->rd_index->indkey.values[0] == column + 1)
+		if (is_index_of(index, name, columns, count))
 			found = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
+	return found;
+}
+
+static void
+find_indexes(Store *store, Relation events)
+{
+	static const AttrNumber position[] = {COLUMN_STREAM_ID + 1};
+	static const AttrNumber event_id[] = {COLUMN_EVENT_ID + 1};
+	static const AttrNumber room[] = {COLUMN_ROOM_ID + 1, COLUMN_STREAM_ID + 1};
+	static const AttrNumber state[] = {COLUMN_ROOM_ID + 1, COLUMN_TYPE + 1, COLUMN_STATE_KEY + 1, COLUMN_STREAM_ID + 1};
+	static const AttrNumber relation[] = {0, 0, COLUMN_TYPE + 1, COLUMN_STREAM_ID + 1};
+	static const AttrNumber redacts[] = {COLUMN_REDACTS + 1};
+
+	store->position_index = find_index(events, NULL, position, lengthof(position));
+	store->event_id_index = find_index(events, NULL, event_id, lengthof(event_id));
+	store->room_index = find_index(events, "events_room", room, lengthof(room));
+	store->state_index = find_index(events, "events_state", state, lengthof(state));
+	store->relation_index = find_index(events, "events_relation", relation, lengthof(relation));
+	store->redacts_index = find_index(events, "events_redacts", redacts, lengthof(redacts));
+}
+
+static Oid
+find_sequence(Relation events, const char *name)
+{
+	Oid			found = get_relname_relid(name, RelationGetNamespace(events));
+
+	if (!OidIsValid(found) || get_rel_relkind(found) != RELKIND_SEQUENCE)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("store \"%s\" has no sequence %s", get_namespace_name(RelationGetNamespace(events)), name)));
 	return found;
 }
 
@@ -212,19 +289,11 @@ build_store(Store *store, Relation events)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not the events table of a store", RelationGetRelationName(events)),
 				 errhint("Make a store with matrix.create_store.")));
-	store->sequence = get_relname_relid("events_stream_id", schema);
-	if (!OidIsValid(store->sequence))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("store \"%s\" has no sequence events_stream_id", name)));
-	store->backfill_sequence = get_relname_relid("events_backfill_id", schema);
+	store->sequence = find_sequence(events, "events_stream_id");
+	store->backfill_sequence = find_sequence(events, "events_backfill_id");
+	store->redaction_sequence = find_sequence(events, "events_redactions");
 	store->owner = events->rd_rel->relowner;
-	store->event_id_index = find_index(events, COLUMN_EVENT_ID);
-	store->position_index = find_index(events, COLUMN_STREAM_ID);
-	store->state_index = get_relname_relid("events_state", schema);
-	store->relation_index = get_relname_relid("events_relation", schema);
-	store->redacts_index = get_relname_relid("events_redacts", schema);
-	store->redaction_sequence = get_relname_relid("events_redactions", schema);
+	find_indexes(store, events);
 	store->call_state = get_relname_relid("call_state", schema);
 
 	if (store->context != NULL)

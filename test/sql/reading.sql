@@ -103,7 +103,6 @@ SET ROLE reading_nobody;
 SELECT matrix.event('read', '$m3');
 SELECT * FROM matrix.timeline('read', '!r:x');
 SELECT * FROM matrix.state_at('read', '!s:x', 1000);
-SELECT * FROM matrix.state_positions('read.events', '!s:x', 1000);
 RESET ROLE;
 GRANT SELECT ON read.events TO reading_nobody;
 SET ROLE reading_nobody;
@@ -116,10 +115,57 @@ RESET ROLE;
 SELECT * FROM matrix.timeline('none', '!r:x');
 SELECT * FROM matrix.timeline(NULL, '!r:x');
 SELECT * FROM matrix.event('public', '$m3');
-SELECT * FROM matrix.state_positions('seen', '!s:x', 1000);
-DROP INDEX read.events_state;
-SELECT * FROM matrix.state_at('read', '!s:x', 1000);
 DROP TABLE events, seen;
+
+-- What the functions find by an index is what a plan finds: for whom row security
+-- applies, and where an index is gone or is another one of its name.
+UPDATE read.settings SET push = 'off';
+INSERT INTO read.events (room_id, type, sender, content, soft_failed) SELECT '!r:x', 'm.room.message', '@a:x', '{"msgtype": "m.text", "body": "failed"}', true FROM generate_series(1, 3);
+CREATE FUNCTION all_reads() RETURNS TABLE (read text, rows bigint, digest text) LANGUAGE sql AS $$
+	WITH position AS (SELECT n FROM (SELECT stream_id AS n FROM read.events WHERE stream_id % 23 = 0 UNION SELECT -9223372036854775808 UNION SELECT -2 UNION SELECT 0 UNION SELECT 9223372036854775807) p),
+	room AS (SELECT DISTINCT room_id FROM read.events UNION SELECT NULL UNION SELECT 'none'),
+	result AS (
+		SELECT 'event' AS read, matrix.event('read', i.event_id)::text AS e, i.event_id AS call FROM (SELECT event_id FROM read.events UNION SELECT 'none') i
+		UNION ALL SELECT 'timeline', t::text, format('%s %s %s %s %s', r.room_id, p.n, m, types, after)
+		FROM room r, position p, unnest('{1,7,null}'::int[]) m, (VALUES ('{m.room.message,null,m.room.name}'::text[]), ('{}'), (NULL)) k(types), (VALUES (true), (false)) d(after),
+			LATERAL matrix.timeline('read', r.room_id, CASE WHEN NOT after THEN p.n END, m, CASE WHEN after THEN p.n END, k.types) WITH ORDINALITY t
+		UNION ALL SELECT 'context', c::text, i.event_id || ' ' || m FROM read.events i, generate_series(0, 3) m, LATERAL matrix.context('read', i.event_id, m) WITH ORDINALITY c WHERE i.stream_id % 5 = 0 OR i.stream_id < 3
+		UNION ALL SELECT 'state_at', s::text, r.room_id || ' ' || p.n FROM room r, position p, LATERAL matrix.state_at('read', r.room_id, p.n) WITH ORDINALITY s)
+	SELECT read, count(*), md5(string_agg(call || e, ' ' ORDER BY call, e COLLATE "C")) FROM result GROUP BY read ORDER BY read $$;
+CREATE TABLE by_index AS SELECT * FROM all_reads();
+SELECT read, rows > 20 AS many FROM by_index;
+GRANT SELECT ON by_index TO reading_nobody;
+ALTER TABLE read.events ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON read.events FOR SELECT TO reading_nobody USING (true);
+SET ROLE reading_nobody;
+SELECT * FROM all_reads() EXCEPT SELECT * FROM by_index;
+RESET ROLE;
+ALTER POLICY everything ON read.events USING (room_id IS DISTINCT FROM '!r:x' AND type <> 'm.room.topic');
+SET ROLE reading_nobody;
+SELECT read, count(*) FROM (SELECT 'timeline' AS read FROM matrix.timeline('read', '!r:x') UNION ALL SELECT 'context' FROM matrix.context('read', '$m3') UNION ALL
+	SELECT 'event' WHERE (matrix.event('read', '$m3')).event_id IS NOT NULL UNION ALL SELECT 'state_at ' || type FROM matrix.state_at('read', '!s:x', 1000)) r GROUP BY 1 ORDER BY 1;
+RESET ROLE;
+ALTER TABLE read.events DISABLE ROW LEVEL SECURITY;
+REVOKE SELECT ON read.events FROM reading_nobody;
+GRANT SELECT (stream_id, event_id, type) ON read.events TO reading_nobody;
+SET ROLE reading_nobody;
+SELECT matrix.event('read', '$m3');
+RESET ROLE;
+DROP INDEX read.events_state, read.events_room, read.events_redacts;
+SELECT * FROM all_reads() EXCEPT SELECT * FROM by_index;
+CREATE INDEX events_state ON read.events (stream_id, type, mark, received_ts) WHERE state_key IS NOT NULL;
+CREATE INDEX events_room ON read.events (room_id, stream_id) WHERE type = 'm.room.message';
+CREATE INDEX events_redacts ON read.events (stream_id);
+SELECT * FROM all_reads() EXCEPT SELECT * FROM by_index;
+\set VERBOSITY default
+INSERT INTO read.events (room_id, type, sender, event_id, content) VALUES ('!r:x', 'm.room.message', '@a:x', '$more', '{"msgtype": "m.text", "body": "no index"}');
+DROP SEQUENCE read.events_redactions;
+CREATE TABLE read.events_redactions ();
+\c -
+INSERT INTO read.events (room_id, type, sender, event_id, content) VALUES ('!r:x', 'm.room.message', '@a:x', '$more', '{"msgtype": "m.text", "body": "no sequence"}');
+DROP TABLE by_index, read.events_redactions;
+CREATE SEQUENCE read.events_redactions;
+DROP FUNCTION all_reads;
 SELECT matrix.drop_store('read', force => true);
 DROP FUNCTION says, names;
 DROP ROLE reading_nobody;

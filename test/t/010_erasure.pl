@@ -277,7 +277,6 @@ my %calls = (
 	'matrix.event(text,text)' => ['reads', "SELECT r.* $all, matrix.event('chat', e.event_id) r", 1],
 	'matrix.timeline(text,text,bigint,integer,bigint,text[])' => ['reads', "SELECT * FROM matrix.timeline('chat', '$room{6}', max => NULL)", 1],
 	'matrix.context(text,text,integer)' => ['reads', "SELECT r.* $all, matrix.context('chat', e.event_id) r", 1],
-	'matrix.state_positions(regclass,text,bigint)' => ['reads', "SELECT matrix.state_positions('chat.events', '$room{6}', 100000)"],
 	'matrix.state_at(text,text,bigint)' => ['reads', "SELECT r.* $all, matrix.state_at('chat', e.room_id, e.stream_id) r WHERE e.state_key IS NOT NULL", 1],
 	'matrix.batch_counts()' => ['reads', 'SELECT * FROM matrix.batch_counts()'],
 	'matrix.erasure_report(text,text)' => ['reads', "SELECT r.* $all, matrix.erasure_report('chat', e.event_id) r"],

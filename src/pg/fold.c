@@ -237,12 +237,14 @@ fold_rows(Fold *fold, const Derivation *how)
 	for (int i = 0; i < keyed.count; i++)
 		keyed.keys[i].row = (FoldRow *) (rows + how->row_size * i);
 
-	/* A single key needs no order; mostly its row is there, and is locked at once. */
+	/* A single key needs no order: its row is locked at once, or it is missing. */
 	if (keyed.count == 1 && update_rows(&keyed))
 		return;
+	keyed.keys[0].missing = keyed.count == 1;
 	do
 	{
-		look(&keyed);
+		if (keyed.count > 1)
+			look(&keyed);
 		if (!add_rows(&keyed))
 			for (int i = 0; i < keyed.count; i++)
 				keyed.keys[i].added = false;

@@ -11,16 +11,25 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+/*
+ * Arrays come side by side, as SELECT unnest($1), unnest($2): in FROM, each of
+ * them would be copied into a tuplestore.
+ */
+#define STATE_KEYS_SQL \
+	"(SELECT unnest($1) AS room_id, unnest($2) AS type, unnest($3) AS state_key, generate_subscripts($1, 1) AS n) k"
+#define USERS_SQL "(SELECT unnest($1) AS user_id, generate_subscripts($1, 1) AS n) k"
+
 /* A row is stored over the one that is there, or added if there is none. */
 #define INSERT_STATE_SQL \
 	"INSERT INTO %1$s.room_state (room_id, type, state_key, event_id, stream_id, sender, ts, content, " \
-	"membership, kind, since, since_ts) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+	"membership, kind, since, since_ts) SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), " \
+	"unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12) "
 #define STATE_TYPES {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, \
 	JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
 #define INSERT_PRESENCE_SQL \
 	"INSERT INTO %1$s.presence_state (user_id, stream_id, presence, status_msg, displayname, avatar_url, " \
-	"last_active_ts, hidden, ts) SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h::bigint[], u.i " \
-	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) u(a, b, c, d, e, f, g, h, i) "
+	"last_active_ts, hidden, ts) SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), " \
+	"unnest($7), unnest($8)::bigint[], unnest($9) "
 #define PRESENCE_TYPES {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
 	INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
 
@@ -64,11 +73,11 @@
 
 /* The next position of an event that is searched: the order by type leaves one index only. */
 #define SEARCHED_SQL(end, compare, direction) \
-	"SELECT " end "(e.stream_id) FROM unnest(matrix.searched_types()) t, LATERAL (" \
-	"SELECT e.stream_id FROM %1$s.events e WHERE e.type >= t AND e.type <= t AND e.stream_id " compare " $1 " \
+	"SELECT " end "(e.stream_id) FROM (SELECT unnest(matrix.searched_types()) AS t) t, LATERAL (" \
+	"SELECT e.stream_id FROM %1$s.events e WHERE e.type >= t.t AND e.type <= t.t AND e.stream_id " compare " $1 " \
 	"ORDER BY e.type " direction ", e.stream_id " direction " LIMIT 1) e"
 #define MENTIONS_SQL(direction) \
-	"SELECT e.* FROM (SELECT h.h FROM unnest($1) h WHERE h.h >= $2 AND h.h <= $3 ORDER BY h.h " direction ") h, " \
+	"SELECT e.* FROM (SELECT h.h FROM (SELECT unnest($1) AS h) h WHERE h.h >= $2 AND h.h <= $3 ORDER BY h.h " direction ") h, " \
 	"LATERAL (SELECT e.* FROM %1$s.events e WHERE e.stream_id = h.h LIMIT 1) e WHERE " SHOWN_SQL " ORDER BY h.h " direction " LIMIT $4"
 
 /* %1$s is the store's schema, %2$s the expression of its index for searching. */
@@ -79,13 +88,13 @@ static const struct
 	Oid			types[25];
 }			plans[PLANS] = {
 	[PLAN_STATE_LOOK] = {
-		"SELECT k.n FROM unnest($1, $2, $3) WITH ORDINALITY k(room_id, type, state_key, n), LATERAL ("
+		"SELECT k.n FROM " STATE_KEYS_SQL ", LATERAL ("
 		"SELECT FROM %1$s.room_state s WHERE s.room_id = k.room_id AND s.type = k.type AND s.state_key = k.state_key "
 		"LIMIT 1) r",
 		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	},
 	[PLAN_STATE_LOCK] = {
-		"SELECT k.n, r.* FROM unnest($1, $2, $3) WITH ORDINALITY k(room_id, type, state_key, n), LATERAL ("
+		"SELECT k.n, r.* FROM " STATE_KEYS_SQL ", LATERAL ("
 		"SELECT s.stream_id, s.membership, s.kind, s.since, s.since_ts, "
 		"CASE WHEN s.membership IS NOT NULL THEN s.content->>'displayname' END, "
 		"CASE WHEN s.membership IS NOT NULL THEN s.content->>'avatar_url' END "
@@ -111,17 +120,17 @@ static const struct
 		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	},
 	[PLAN_STATE_FORGET] = {
-		"DELETE FROM %1$s.room_state s USING unnest($1, $2, $3) k(room_id, type, state_key) "
+		"DELETE FROM %1$s.room_state s USING " STATE_KEYS_SQL " "
 		"WHERE s.room_id = k.room_id AND s.type = k.type AND s.state_key = k.state_key",
 		3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	},
 	[PLAN_PRESENCE_LOOK] = {
-		"SELECT k.n FROM unnest($1) WITH ORDINALITY k(user_id, n), LATERAL ("
+		"SELECT k.n FROM " USERS_SQL ", LATERAL ("
 		"SELECT FROM %1$s.presence_state p WHERE p.user_id = k.user_id LIMIT 1) r",
 		1, {TEXTARRAYOID}
 	},
 	[PLAN_PRESENCE_LOCK] = {
-		"SELECT k.n, r.* FROM unnest($1) WITH ORDINALITY k(user_id, n), LATERAL ("
+		"SELECT k.n, r.* FROM " USERS_SQL ", LATERAL ("
 		"SELECT p.stream_id, p.presence, p.status_msg, p.displayname, p.avatar_url, p.last_active_ts, p.hidden "
 		"FROM %1$s.presence_state p WHERE p.user_id = k.user_id LIMIT 1 FOR UPDATE) r",
 		1, {TEXTARRAYOID}
@@ -144,11 +153,11 @@ static const struct
 		1, {TEXTARRAYOID}
 	},
 	[PLAN_PRESENCE_FORGET] = {
-		"DELETE FROM %1$s.presence_state p USING unnest($1) k(user_id) WHERE p.user_id = k.user_id",
+		"DELETE FROM %1$s.presence_state p USING " USERS_SQL " WHERE p.user_id = k.user_id",
 		1, {TEXTARRAYOID}
 	},
 	[PLAN_CALL_LOAD] = {
-		"SELECT k.room_id, c.* FROM unnest($1) WITH ORDINALITY k(room_id, n), LATERAL ("
+		"SELECT k.room_id, c.* FROM (SELECT unnest($1) AS room_id, generate_subscripts($1, 1) AS n) k, LATERAL ("
 		"SELECT s.call_id, s.state, s.end_reason, s.version, s.two_party::int, s.caller, s.caller_party, s.invitee, "
 		"s.invite_event_id, s.answer_user, s.answer_party, s.selected_party_id, s.hangup_reason, s.ended_by, "
 		"s.replaced_by, s.invite_ts, s.expires_at, s.answered_ts, s.ended_ts, s.last_negotiate_ts, s.candidates, "
@@ -163,10 +172,10 @@ static const struct
 		"INSERT INTO %1$s.call_state (room_id, call_id, state, end_reason, version, two_party, caller, caller_party, "
 		"invitee, invite_event_id, answer_user, answer_party, selected_party_id, hangup_reason, ended_by, replaced_by, "
 		"invite_ts, expires_at, answered_ts, ended_ts, last_negotiate_ts, candidates, stream_id, folded_id, words) "
-		"SELECT c1, c2, c3, c4, c5::int, c6 <> 0, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, "
-		"c21, c22, c23, c24, c25::jsonb FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
-		"$16, $17, $18, $19, $20, $21, $22, $23, $24, $25) u(c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, "
-		"c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25) "
+		"SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5)::int, unnest($6) <> 0, unnest($7), "
+		"unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14), unnest($15), "
+		"unnest($16), unnest($17), unnest($18), unnest($19), unnest($20), unnest($21), unnest($22), unnest($23), "
+		"unnest($24), unnest($25)::jsonb "
 		"ON CONFLICT (room_id, call_id) DO UPDATE SET state = excluded.state, end_reason = excluded.end_reason, "
 		"version = excluded.version, two_party = excluded.two_party, caller = excluded.caller, "
 		"caller_party = excluded.caller_party, invitee = excluded.invitee, invite_event_id = excluded.invite_event_id, "
@@ -265,7 +274,7 @@ static const struct
 	/* The same of rows that are new, of which what they repeat may have been redacted before. */
 	[PLAN_REPEATS_PREVIOUS] = {
 		"UPDATE %1$s.events e SET raw = NULL, " PREVIOUS_SQL("o.content")
-		"FROM unnest($1) h(stream_id), LATERAL (SELECT o.content FROM %1$s.events n, LATERAL ("
+		"FROM (SELECT unnest($1) AS stream_id) h, LATERAL (SELECT o.content FROM %1$s.events n, LATERAL ("
 		"SELECT o.* FROM %1$s.events o WHERE o.event_id = coalesce(n.unsigned->>'replaces_state', n.extra->>'replaces_state', ("
 		"SELECT p.event_id FROM %1$s.events p WHERE p.room_id = n.room_id AND p.type = n.type AND p.state_key = n.state_key "
 		"AND p.stream_id < n.stream_id ORDER BY p.stream_id DESC LIMIT 1)) LIMIT 1) o "
@@ -361,12 +370,12 @@ static const struct
 	 * its last edit, or else the message: found by the index, or looked at now.
 	 */
 	[PLAN_SEARCH_WINDOW] = {
-		"WITH hit AS (SELECT * FROM unnest($1, $2, $3) h(stream_id, event_id, message)), "
+		"WITH hit AS (SELECT unnest($1) AS stream_id, unnest($2) AS event_id, unnest($3) AS message), "
 		"candidate AS MATERIALIZED ("
 		"SELECT h.stream_id, h.event_id, false AS is_edit FROM hit h WHERE h.message IS NULL UNION ALL "
 		"SELECT o.stream_id, h.event_id, true FROM hit h, LATERAL ("
 		"SELECT e.stream_id FROM %1$s.events e WHERE e.event_id = h.message LIMIT 1) o UNION ALL "
-		"SELECT p.*, true FROM unnest($4, $5) p UNION ALL "
+		"SELECT p.*, true FROM (SELECT unnest($4), unnest($5)) p UNION ALL "
 		"SELECT o.stream_id, NULL, false FROM (SELECT e.stream_id, e.event_id FROM %1$s.events e "
 		"WHERE $12 AND e.stream_id >= $6 AND e.stream_id <= $7 AND matrix.is_searched(e.type)) o, LATERAL ("
 		"SELECT FROM %1$s.events e WHERE matrix.relates_to(e.content) COLLATE \"C\" = o.event_id AND "

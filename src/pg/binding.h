@@ -14,6 +14,7 @@
 #include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
+#include "utils/snapshot.h"
 
 /* Columns of matrix.event, which only ever grows at its end. */
 typedef enum EventColumn
@@ -86,7 +87,6 @@ typedef struct Store
 	Oid			relation_index;
 	Oid			redacts_index;
 	Oid			redaction_sequence;
-	int64		redactions_seen;	/* of that sequence; see own.c */
 	Oid			call_state;
 	char	   *name;
 	char	   *schema;			/* its name, quoted for SQL */
@@ -143,23 +143,18 @@ extern void put_jsonb(Row *row, EventColumn column, const mx_value *value);
 /* The top-level members of an event that have no column; NULL: there are none. */
 extern const mx_value *extra_of(ReadEvent *read);
 
-/* A row that is there, or that an open transaction has put there. */
-typedef struct FoundRow
-{
-	Row			row;
-	TransactionId writer;		/* the open transaction, not ours; invalid: it is there */
-} FoundRow;
-
 /* One of a store's indexes; raises 55000 when it is not there. */
 extern Relation open_index(Oid index, LOCKMODE lock);
 
-/*
- * The rows of an index with these keys, at most MAX_KEYS, in its order: of open
- * transactions as well if dirty, else those that this command can see.  Copies in
- * the current context.
- */
+/* What is committed now, and all that we have done, this command included; to be unregistered. */
+extern Snapshot latest_snapshot(void);
+
+/* The rows of an index with these keys, at most MAX_KEYS, as latest_snapshot sees them, in its order.  Copies in the current context. */
 #define MAX_KEYS	3
-extern List *find_rows(Relation events, Oid index_oid, const mx_string *keys, int count, bool dirty);
+extern List *find_rows(Relation events, Oid index_oid, const mx_string *keys, int count);
+
+/* Whether there is a row with this key, or was, of open transactions as well. */
+extern bool is_in_index(Relation events, Oid index_oid, mx_string key);
 
 /* identity.c */
 extern void matrix_sha256(const char *bytes, size_t length, char *base64);	/* an mx_sha256 */
@@ -191,10 +186,11 @@ extern bool repeats_others(const Row *row);
 /* targets.c */
 extern mx_string edited_id(const mx_value *content);
 extern bool redact_on_arrival(Relation events, Store *store, Row *row, mx_string edited);
-/* own.c */
-extern void begin_rows(Relation events, Store *store);
-extern void note_row(Relation events, int64 stream_id);
-extern void note_message(Relation events, Store *store, const Row *row, bool open);
+/* own.c: before a row is looked at; a row that is about to be inserted; one that an UPDATE has made repeat others; an id that was refused. */
+extern void begin_row(Relation events, Store *store);
+extern void note_row(Relation events, const Row *row, mx_string edited, bool open);
+extern void note_change(Relation events, const Row *row);
+extern void note_refused(Store *store, mx_string event_id);
 
 /* How many events this session has skipped, and put into rejected. */
 extern int64 known_count;

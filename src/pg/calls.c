@@ -465,7 +465,7 @@ fold_room_history(Fold *fold, CallRoom *room)
 
 	add_row(one);
 	put_string(one, 0, room->room_id);
-	found = run_plan(fold->store, PLAN_CALL_HISTORY, as_arrays(one));
+	found = run_latest(fold->store, PLAN_CALL_HISTORY, as_arrays(one), NULL);
 	events = palloc(sizeof(*events) * (found + 1));
 	before = palloc(sizeof(*before) * (found + 1));
 	for (uint64 i = 0; i < found; i++)
@@ -540,7 +540,7 @@ is_late(Fold *fold, CallRoom *room)
 		put_string(own, 0, room->room_id);
 		put_int(own, 1, room->events[i]->stream_id, 0);
 	}
-	return run_plan(fold->store, PLAN_CALL_LATER, as_arrays(own)) > 0;
+	return run_latest(fold->store, PLAN_CALL_LATER, as_arrays(own), NULL) > 0;
 }
 
 static void
@@ -551,7 +551,7 @@ count_joined(Fold *fold, CallRoom *room)
 
 	add_row(one);
 	put_string(one, 0, room->room_id);
-	run_plan(fold->store, PLAN_CALL_JOINED, as_arrays(one));
+	run_latest(fold->store, PLAN_CALL_JOINED, as_arrays(one), NULL);
 	room->joined = row_int(0, 1, 0);
 	/* The statement's own members are there already: back to before them. */
 	for (int i = 0; i < room->count; i++)
@@ -580,6 +580,7 @@ refuse(Fold *fold, const FoldEvent *event)
 	PG_TRY();
 	{
 		run_plan(fold->store, PLAN_REFUSE, as_arrays(one));
+		note_refused(fold->store, event->event_id);
 		refused_count++;
 	}
 	PG_FINALLY();

@@ -116,24 +116,19 @@ find_event(Fold *fold, int64 stream_id)
 void
 fold_again(Fold *fold, const Row *row)
 {
-	FoldEvent  *event;
+	FoldEvent  *event = find_event(fold, row_position(row));
 
-	if (row->nulls[COLUMN_DERIVES] || row_position(row) < 0 || find_event(fold, row_position(row)) != NULL)
-		return;
-	event = event_of(row);
-	event->again = true;
-	collect(fold, event);
-}
-
-void
-replace_content(Fold *fold, const FoldEvent *event)
-{
-	FoldEvent  *own = find_event(fold, event->stream_id);
-
-	if (own == NULL)
-		return;
-	own->content = event->content;
-	own->value = NULL;
+	if (event != NULL)
+	{
+		event->content = event_of(row)->content;
+		event->value = NULL;
+	}
+	else if (!row->nulls[COLUMN_DERIVES] && row_position(row) > 0)
+	{
+		event = event_of(row);
+		event->again = true;
+		collect(fold, event);
+	}
 }
 
 /* ---- folding ---- */
@@ -188,11 +183,11 @@ run_fold(Fold *fold, Relation events, Push *push)
 		caller = MemoryContextSwitchTo(fold->context);
 		if (fold->mode != FOLD_STREAM)
 			find_redacted(fold, events);
+		if (fold->targets != NIL || fold->repeating != NIL)
+			redact_found(fold, events);
 		qsort(fold->events, fold->count, sizeof(*fold->events), by_position);
 		if (fold->mode != FOLD_STREAM)
 			lock_calls(fold);
-		if (fold->targets != NIL || fold->repeating != NIL)
-			redact_found(fold, events);
 		fold_rows(fold, &state_derivation);
 		fold_rows(fold, &presence_derivation);
 		fold_calls(fold);
@@ -208,31 +203,55 @@ run_fold(Fold *fold, Relation events, Push *push)
 /*
  * The positions of events that change derived rows, as their rows pass the
  * BEFORE ROW trigger; the AFTER ROW trigger of the first one that got in folds
- * them all, at the end of its statement.
+ * them all, at the end of its statement.  Not those of a statement around it that
+ * is not within its savepoint: what it folds may be rolled back without them.
  */
+typedef struct Note
+{
+	int64		stream_id;
+	int			level;			/* of savepoints */
+} Note;
+
 typedef struct Notes
 {
 	Oid			events;
-	int64	   *ids;			/* NULL: none */
+	Note	   *notes;
 	int			count;
 	int			size;
 	struct Notes *next;
 } Notes;
 
-static Notes *notes = NULL;
+static Notes *all_notes = NULL; /* in TopTransactionContext */
 
 static void
 forget_notes(XactEvent event, void *arg)
 {
 	/* Their memory goes with the transaction's. */
-	notes = NULL;
+	all_notes = NULL;
+}
+
+static void
+end_savepoint(SubXactEvent event, SubTransactionId within, SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	for (Notes *of = all_notes; of != NULL; of = of->next)
+	{
+		/* The deepest levels come last. */
+		while (event == SUBXACT_EVENT_ABORT_SUB && of->count > 0 && of->notes[of->count - 1].level >= level)
+			of->count--;
+		for (int i = of->count - 1; i >= 0 && of->notes[i].level >= level; i--)
+			of->notes[i].level = level - 1;
+	}
 }
 
 static Notes *
 notes_of(Oid events)
 {
 	static bool registered = false;
-	Notes	   *found = notes;
+	Notes	   *found = all_notes;
 
 	while (found != NULL && found->events != events)
 		found = found->next;
@@ -241,12 +260,15 @@ notes_of(Oid events)
 	if (!registered)
 	{
 		RegisterXactCallback(forget_notes, NULL);
+		RegisterSubXactCallback(end_savepoint, NULL);
 		registered = true;
 	}
 	found = MemoryContextAllocZero(TopTransactionContext, sizeof(*found));
 	found->events = events;
-	found->next = notes;
-	notes = found;
+	found->size = 16;
+	found->notes = MemoryContextAlloc(TopTransactionContext, sizeof(Note) * found->size);
+	found->next = all_notes;
+	all_notes = found;
 	return found;
 }
 
@@ -255,17 +277,30 @@ note_event(Relation events, int64 stream_id)
 {
 	Notes	   *of = notes_of(RelationGetRelid(events));
 
-	if (of->ids == NULL)
+	if (of->count == of->size)
 	{
-		of->size = 16;
-		of->ids = MemoryContextAlloc(TopTransactionContext, sizeof(int64) * of->size);
-	}
-	else if (of->count == of->size)
-	{
-		of->ids = repalloc_huge(of->ids, sizeof(int64) * of->size * 2);
+		of->notes = repalloc_huge(of->notes, sizeof(Note) * of->size * 2);
 		of->size *= 2;
 	}
-	of->ids[of->count++] = stream_id;
+	of->notes[of->count++] = (Note) {stream_id, GetCurrentTransactionNestLevel()};
+}
+
+/* The positions of this savepoint's rows, off the list; in the current context. */
+static int64 *
+take_notes(Notes *of, int *count)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	int			first = of->count;
+	int64	   *ids;
+
+	while (first > 0 && of->notes[first - 1].level >= level)
+		first--;
+	*count = of->count - first;
+	ids = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int64) * (*count + 1));
+	for (int i = 0; i < *count; i++)
+		ids[i] = of->notes[first + i].stream_id;
+	of->count = first;
+	return ids;
 }
 
 /*
@@ -383,7 +418,6 @@ Datum
 events_after_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	Notes	   *of;
 	int64	   *ids;
 	int			count;
 	Store	   *store;
@@ -396,12 +430,8 @@ events_after_row(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("matrix.events_after_row is not called as the trigger it is made for"),
 				 errhint("matrix.create_store sets it up.")));
-	of = notes_of(RelationGetRelid(trigger->tg_relation));
 	/* Off the list before they are folded: what the fold runs may note its own. */
-	ids = of->ids;
-	count = of->count;
-	of->ids = NULL;
-	of->count = 0;
+	ids = take_notes(notes_of(RelationGetRelid(trigger->tg_relation)), &count);
 	if (count == 0)
 		return PointerGetDatum(NULL);
 	store = get_store(trigger->tg_relation);

@@ -151,6 +151,7 @@ typedef enum PlanId
 	PLAN_QUEUE_PUSH,
 	PLAN_REFUSE,
 	PLAN_QUARANTINE,
+	PLAN_HIDE_REFUSED,
 	PLAN_POWER_LEVELS,
 	PLAN_LOCK_EVENT,
 	PLAN_REDACT,
@@ -191,10 +192,9 @@ extern const mx_value *content_of(Fold *fold, FoldEvent *event);
 extern bool is_type(const FoldEvent *event, const char *type);
 /* An event is being taken out because it was refused: nothing was derived from it. */
 extern bool refusing;
-/* A row of events that is redacted: what derives from it is folded again, and gets its new content. */
+/* A row of events as it is now that it is redacted: what derives from it is folded again. */
 extern void fold_again(Fold *fold, const Row *row);
 extern void fold_look(Relation events);
-extern void replace_content(Fold *fold, const FoldEvent *event);
 
 /* targets.c */
 extern void find_redacted(Fold *fold, Relation events);

@@ -407,7 +407,7 @@ take_event(Relation events, HeapTuple tuple)
 	}
 	if (event.room_id != NULL)
 	{
-		begin_rows(events, store);
+		begin_row(events, store);
 		if (mx_equals_text(event.type, "m.room.redaction") && row_is_shown(&row))
 			put_column(&row, COLUMN_REDACTS, mx_redacts(read.root, room_version(events, store, mx_string_of(event.room_id))));
 		edited = event.state_key == NULL ? edited_id(event.content) : (mx_string) {NULL, 0};
@@ -421,9 +421,7 @@ take_event(Relation events, HeapTuple tuple)
 	if (!row.nulls[COLUMN_DERIVES])
 		note_event(events, row_position(&row));
 	if (event.room_id != NULL)
-		note_row(events, row_position(&row));
-	if (event.room_id != NULL && row.nulls[COLUMN_DERIVES])
-		note_message(events, store, &row, open);
+		note_row(events, &row, edited, open);
 	memcpy(values, row.values, sizeof(row.values));
 	memcpy(nulls, row.nulls, sizeof(row.nulls));
 	return heap_form_tuple(descriptor, values, nulls);
@@ -471,7 +469,7 @@ change_event(Relation events, HeapTuple before, HeapTuple after)
 		return heap_modify_tuple_by_cols(after, descriptor, 1, &column, &stays, &is_null);
 	}
 	if (!row.nulls[COLUMN_ROOM_ID] && repeats_others(&row))
-		note_message(events, get_store(events), &row, false);
+		note_change(events, &row);
 	return after;
 }
 

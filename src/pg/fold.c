@@ -84,7 +84,7 @@ fold_history(KeyedFold *keyed, Key *key)
 
 	add_row(one);
 	keyed->how->put_key(one, key->events[0]);
-	found = run_plan(keyed->fold->store, keyed->how->history, as_arrays(one));
+	found = run_latest(keyed->fold->store, keyed->how->history, as_arrays(one), NULL);
 	events = palloc(sizeof(*events) * (found + 1));
 	for (uint64 i = 0; i < found; i++)
 		events[i] = event_from_row(i);

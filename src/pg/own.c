@@ -2,11 +2,14 @@
  * own.c - what this transaction has inserted, and when it is held against
  * redactions
  *
- * A row that a fold gets is looked at there.  A message, which none gets, looks
- * for redactions before it is inserted, and again before its statement locks
- * anything or before the commit, if the sequence events_redactions says that
- * there is a new one.  All is looked at again when others were waited for, and
- * when a savepoint took a look with it.
+ * Of a redaction and its target in two transactions, the second must see the
+ * first.  So both lock the target's id before they look for each other, the
+ * redaction alone, and hold that to their ends.  All locks are taken at once and
+ * in one order, before anything else is locked: rows that a fold gets, at the end
+ * of their statement; the others, messages, before the commit.
+ *
+ * A message that no redaction names when it comes needs no look, unless the
+ * sequence events_redactions says that there is a new redaction.
  */
 #include "redaction.h"
 
@@ -16,75 +19,186 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* ---- what this transaction has inserted ---- */
-
-#define SOME_MESSAGES	512
-#define MAX_MESSAGES	65536
-
-/* A row that no fold looks at. */
-typedef struct Message
-{
-	int64		stream_id;
-	bool		repeats;		/* contents of other events: see repeats_others */
-} Message;
+/* ---- locks ---- */
 
 /*
- * Rows of one store.  Messages are looked at together, before their statement
- * locks anything or before the commit.
+ * Ids are locked one by one by who has a few rows, else by their rooms, of which
+ * 256 share a lock: no statement can use up the server's lock table.  Modes of
+ * these as in any hierarchy: rows and redactions one by one below it, all rows,
+ * all redactions.
  */
+#define BUCKETS			256
+#define MAX_IDS			128
+#define SOME_ROWS		RowShareLock
+#define SOME_REDACTIONS	RowExclusiveLock
+#define ALL_ROWS		ShareLock
+#define ALL_REDACTIONS	ExclusiveLock
+
+/*
+ * One redaction at a time is at work in a room, or their rows would cross, and
+ * nothing that decides on power comes between.  It waits for events that repeat
+ * contents of others, which do not wait for each other.
+ */
+#define CHANGE			ExclusiveLock
+#define REPETITION		RowExclusiveLock
+
+/* The last field of a lock: apart from users' advisory locks, and those of calls and batches. */
+typedef enum LockClass
+{
+	LOCK_ROOM = 5,
+	LOCK_IDS_OF_ROOM,
+	LOCK_ID,
+	LOCK_REFUSED = 9			/* ids of what was refused, and of what is redacted */
+} LockClass;
+
+static bool
+take_lock(Store *store, LockClass of, uint32 key, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, store->events, key, of);
+	return LockAcquire(&tag, mode, false, false) == LOCKACQUIRE_OK;
+}
+
+static void
+take_locks(Store *store, LockClass of, const LOCKMODE *modes)
+{
+	for (int bucket = 0; bucket < BUCKETS; bucket++)
+		if (modes[bucket] != NoLock)
+			(void) take_lock(store, of, bucket, modes[bucket]);
+}
+
+static void
+release_locks(Store *store, LockClass of, const LOCKMODE *modes)
+{
+	LOCKTAG		tag;
+
+	for (int bucket = 0; bucket < BUCKETS; bucket++)
+		if (modes[bucket] != NoLock)
+		{
+			SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, store->events, bucket, of);
+			(void) LockRelease(&tag, modes[bucket], false);
+		}
+}
+
+/* The mode that is as good as both. */
+static void
+want(LOCKMODE *mode, LOCKMODE more)
+{
+	if ((*mode == ALL_ROWS && more == SOME_REDACTIONS) || (*mode == SOME_REDACTIONS && more == ALL_ROWS))
+		*mode = ALL_REDACTIONS;
+	else
+		*mode = Max(*mode, more);
+}
+
+static uint32
+hash_of(mx_string string)
+{
+	return hash_bytes((const unsigned char *) string.text, string.length);
+}
+
+static int
+bucket_of(mx_string string)
+{
+	return hash_of(string) % BUCKETS;
+}
+
+/* ---- what this transaction has inserted ---- */
+
+#define SOME_ROWS_NOTED	64
+#define MAX_ROWS_NOTED	65536
+
+/* A row of a room that was not looked at yet. */
+typedef struct OwnRow
+{
+	int64		stream_id;
+	int			level;			/* of savepoints */
+	uint32		id;				/* hashes of event ids: its own, */
+	uint32		edited;			/* of what it edits, if it edits, */
+	uint32		redacts;		/* and of what it redacts, if it redacts */
+	uint8		room;			/* a bucket */
+	bool		edits;
+	bool		redacting;
+	bool		judges;			/* says who may redact */
+	bool		folded;			/* a fold looks at it */
+	bool		changed;		/* by UPDATE */
+	bool		open;			/* redactions name it */
+	bool		repeats;		/* contents of other events: see repeats_others */
+} OwnRow;
+
+/* Of one store. */
 typedef struct Own
 {
 	Oid			events;
-	int64		first;			/* positions from there on are ours, among others' */
-	int64		first_history;	/* and from there downwards */
-	bool		has_duty;		/* whatever comes between, all is looked at again: we have waited for others, or what a look did was rolled back */
-	bool		open;			/* there are redactions that messages have to be held against */
+	int64		seen;			/* redactions that were counted before the first of these rows came */
+	OwnRow	   *rows;
 	int			count;
 	int			size;
-	Message    *messages;		/* that were not looked at yet */
-	int			level;			/* of the messages the outermost level of savepoints */
-	int			looked;			/* the level of savepoints of a look at rows of outer ones; 0: there was none */
+	bool		all;			/* there were too many: all that the transaction has inserted is looked at before the commit */
+	LOCKMODE	ids_of_rooms[BUCKETS];	/* what those need that are not among the rows */
+	LOCKMODE	changed_rooms[BUCKETS];
+	int64		first;			/* positions from there on are ours, among others' */
+	int64		first_history;	/* and from there downwards */
+	int			ids;			/* that were locked one by one */
+	List	   *refused;		/* ids, as text, of what was refused */
 	struct Own *next;
 } Own;
 
 static Own *all_own = NULL;		/* in TopTransactionContext */
 
-static void look_again(Own *own, Relation events, Store *store);
+static bool needs_look(Own *own, Store *store);
 
 static void
 at_commit(XactEvent event, void *arg)
 {
+	bool		again = true;
+
 	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
 	{
 		all_own = NULL;
 		return;
 	}
-	for (Own *own = all_own; own != NULL; own = own->next)
+	/* What a look changes may have triggers that insert more. */
+	while (again)
 	{
-		Relation	events;
+		again = false;
+		for (Own *own = all_own; own != NULL; own = own->next)
+		{
+			Relation	events;
 
-		if (own->count == 0 && !own->has_duty)
-			continue;
-		/* The store may have been dropped meanwhile. */
-		events = try_relation_open(own->events, RowExclusiveLock);
-		if (events == NULL)
-			continue;
-		PushActiveSnapshot(GetTransactionSnapshot());
-		look_again(own, events, get_store(events));
-		PopActiveSnapshot();
-		relation_close(events, NoLock);
+			if (own->count == 0 && own->refused == NIL && !own->all)
+				continue;
+			/* The store may have been dropped meanwhile. */
+			events = try_relation_open(own->events, RowExclusiveLock);
+			if (events == NULL)
+				continue;
+			PushActiveSnapshot(GetTransactionSnapshot());
+			if (needs_look(own, get_store(events)))
+			{
+				fold_look(events);
+				again = true;
+			}
+			else
+				own->count = 0;
+			PopActiveSnapshot();
+			relation_close(events, NoLock);
+		}
 	}
 }
 
-/* With a savepoint goes what was done, and said (mark), when rows from before it were looked at. */
+/* Rows of a savepoint are those of the one around it, or gone. */
 static void
 at_savepoint(SubXactEvent event, SubTransactionId within, SubTransactionId parent, void *arg)
 {
@@ -94,32 +208,28 @@ at_savepoint(SubXactEvent event, SubTransactionId within, SubTransactionId paren
 		return;
 	for (Own *own = all_own; own != NULL; own = own->next)
 	{
-		if (event == SUBXACT_EVENT_COMMIT_SUB)
-			own->level = Min(own->level, level - 1);
-		if (own->looked < level)
-			continue;
-		own->has_duty |= event == SUBXACT_EVENT_ABORT_SUB;
-		own->looked = event == SUBXACT_EVENT_COMMIT_SUB && level > 2 ? level - 1 : 0;
+		int			kept = 0;
+
+		for (int i = 0; i < own->count; i++)
+		{
+			own->rows[kept] = own->rows[i];
+			if (event == SUBXACT_EVENT_COMMIT_SUB)
+				own->rows[kept].level = Min(own->rows[kept].level, level - 1);
+			if (own->rows[kept].level < level)
+				kept++;
+		}
+		own->count = kept;
 	}
-}
-
-/* NULL: none yet */
-static Own *
-find_own(Oid events)
-{
-	Own		   *own = all_own;
-
-	while (own != NULL && own->events != events)
-		own = own->next;
-	return own;
 }
 
 static Own *
 own_of(Oid events)
 {
 	static bool registered = false;
-	Own		   *own = find_own(events);
+	Own		   *own = all_own;
 
+	while (own != NULL && own->events != events)
+		own = own->next;
 	if (own != NULL)
 		return own;
 	if (!registered)
@@ -132,26 +242,12 @@ own_of(Oid events)
 	own->events = events;
 	own->first = PG_INT64_MAX;
 	own->first_history = PG_INT64_MIN;
-	own->size = SOME_MESSAGES;
-	own->messages = MemoryContextAlloc(TopTransactionContext, sizeof(Message) * own->size);
+	own->size = SOME_ROWS_NOTED;
+	own->rows = MemoryContextAlloc(TopTransactionContext, sizeof(OwnRow) * own->size);
 	own->next = all_own;
 	all_own = own;
 	return own;
 }
-
-/* An open transaction is waited for, and what comes of it, for rows from before a savepoint too, goes with the savepoint. */
-void
-note_duty(Relation events)
-{
-	Own		   *own = own_of(RelationGetRelid(events));
-	int			level = GetCurrentTransactionNestLevel();
-
-	own->has_duty = true;
-	if (level > 1)
-		own->looked = Max(own->looked, level);
-}
-
-/* ---- looking ---- */
 
 /* How many redactions the store's sequence has counted. */
 static int64
@@ -176,83 +272,237 @@ count_redactions(Store *store)
 	return counted;
 }
 
-/* Has a redaction come that our messages may not have seen? */
-static bool
-is_counted(Own *own, Store *store)
+void
+begin_row(Relation events, Store *store)
 {
-	int64		counted = count_redactions(store);
-	bool		more = counted != store->redactions_seen;
+	Own		   *own = own_of(RelationGetRelid(events));
 
-	store->redactions_seen = counted;
-	own->open |= more;
-	return own->open;
+	if (own->count == 0)
+		own->seen = count_redactions(store);
 }
 
-/* A trigger is at work in the middle of an insertion: what it inserts is there before what is being inserted. */
-static bool
-is_nested(void)
-{
-	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) > 1;
-}
+/* ---- what has to be locked ---- */
 
-/* They were looked at, as far as they are there. */
+typedef struct Wanted
+{
+	LOCKMODE	ids_of_rooms[BUCKETS];
+	LOCKMODE	rooms[BUCKETS];
+	LOCKMODE	refused[BUCKETS];
+	int			count;
+	struct
+	{
+		uint32		hash;
+		LOCKMODE	mode;
+	}			ids[MAX_IDS * 3];
+} Wanted;
+
 static void
-forget_messages(Own *own, Store *store)
+want_room(LOCKMODE *rooms, const OwnRow *row)
+{
+	if (row->redacting || row->judges || row->open)
+		want(&rooms[row->room], CHANGE);
+	else if (row->repeats)
+		want(&rooms[row->room], REPETITION);
+}
+
+static int
+by_hash(const void *a, const void *b)
+{
+	uint32		left = *(const uint32 *) a;
+	uint32		right = *(const uint32 *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+static void
+want_id(Wanted *wanted, uint32 hash, LOCKMODE mode)
+{
+	wanted->ids[wanted->count].hash = hash;
+	wanted->ids[wanted->count++].mode = mode;
+}
+
+/* One of many rows. */
+static void
+want_in_room(LOCKMODE *ids_of_rooms, LOCKMODE *rooms, const OwnRow *row)
+{
+	want(&ids_of_rooms[row->room], row->redacting ? ALL_REDACTIONS : ALL_ROWS);
+	want_room(rooms, row);
+}
+
+/* One of a few rows. */
+static void
+want_row(Wanted *wanted, const OwnRow *row)
+{
+	want(&wanted->ids_of_rooms[row->room], row->redacting ? SOME_REDACTIONS : SOME_ROWS);
+	want_room(wanted->rooms, row);
+	want_id(wanted, row->id, ShareLock);
+	if (row->edits)
+		want_id(wanted, row->edited, ShareLock);
+	if (row->redacting)
+		want_id(wanted, row->redacts, ExclusiveLock);
+}
+
+/* ---- noting ---- */
+
+/* There are many: they are found in the table. */
+static void
+make_space(Own *own)
 {
 	int			kept = 0;
 
-	for (int i = 0; i < own->count && is_nested(); i++)
+	if (own->size >= MAX_ROWS_NOTED)
 	{
-		Datum		position = Int64GetDatum(own->messages[i].stream_id);
-
-		if (run_latest(store, PLAN_OWN_EVENT, &position, NULL) == 0)
-			own->messages[kept++] = own->messages[i];
-		SPI_freetuptable(SPI_tuptable);
+		for (int i = 0; i < own->count; i++)
+			if (own->rows[i].changed)
+				own->rows[kept++] = own->rows[i];
+			else
+				want_in_room(own->ids_of_rooms, own->changed_rooms, &own->rows[i]);
+		own->all = true;
+		own->count = kept;
 	}
-	own->count = kept;
-	own->open = kept > 0;
+	if (own->count > own->size / 2)
+	{
+		own->rows = repalloc_huge(own->rows, sizeof(OwnRow) * own->size * 2);
+		own->size *= 2;
+	}
 }
 
-/* No redaction has come: but for those that repeat others, they need no look. */
-static void
-forget_unrepeating(Own *own)
+static OwnRow *
+add_own_row(Relation events, const Row *row)
 {
-	int			kept = 0;
+	Own		   *own = own_of(RelationGetRelid(events));
+	OwnRow	   *one;
 
-	if (is_nested())
-		return;
+	if (own->count == own->size)
+		make_space(own);
+	one = &own->rows[own->count++];
+	memset(one, 0, sizeof(*one));
+	one->stream_id = row_position(row);
+	one->level = GetCurrentTransactionNestLevel();
+	one->id = hash_of(row_text(row, COLUMN_EVENT_ID));
+	one->room = bucket_of(row_text(row, COLUMN_ROOM_ID));
+	one->repeats = repeats_others(row);
+	return one;
+}
+
+void
+note_row(Relation events, const Row *row, mx_string edited, bool open)
+{
+	Own		   *own = own_of(RelationGetRelid(events));
+	OwnRow	   *one = add_own_row(events, row);
+
+	one->edits = edited.text != NULL;
+	if (one->edits)
+		one->edited = hash_of(edited);
+	one->redacting = !row->nulls[COLUMN_REDACTS];
+	if (one->redacting)
+		one->redacts = hash_of(row_text(row, COLUMN_REDACTS));
+	one->judges = sets_power_levels(row);
+	one->folded = !row->nulls[COLUMN_DERIVES];
+	one->open = open;
+	if (one->stream_id > 0)
+		own->first = Min(own->first, one->stream_id);
+	else
+		own->first_history = Max(own->first_history, one->stream_id);
+}
+
+void
+note_change(Relation events, const Row *row)
+{
+	add_own_row(events, row)->changed = true;
+}
+
+void
+note_refused(Store *store, mx_string event_id)
+{
+	Own		   *own = own_of(store->events);
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+
+	own->refused = lappend(own->refused, cstring_to_text_with_len(event_id.text, event_id.length));
+	MemoryContextSwitchTo(caller);
+}
+
+/* ---- before looking ---- */
+
+/* Lock the ids of rows from this level of savepoints on; their rooms are to be locked next. */
+static void
+lock_ids(Own *own, Store *store, int level, Wanted *wanted)
+{
+	int			count = 0;
+	ListCell   *cell;
+
+	memset(wanted, 0, sizeof(*wanted));
+	memcpy(wanted->ids_of_rooms, own->ids_of_rooms, sizeof(own->ids_of_rooms));
+	memcpy(wanted->rooms, own->changed_rooms, sizeof(own->changed_rooms));
 	for (int i = 0; i < own->count; i++)
-		if (own->messages[i].repeats)
-			own->messages[kept++] = own->messages[i];
-	own->count = kept;
+		count += own->rows[i].level >= level;
+	for (int i = 0; i < own->count; i++)
+		if (own->rows[i].level < level)
+			continue;
+		else if (count + own->ids > MAX_IDS)
+			want_in_room(wanted->ids_of_rooms, wanted->rooms, &own->rows[i]);
+		else
+			want_row(wanted, &own->rows[i]);
+	take_locks(store, LOCK_IDS_OF_ROOM, wanted->ids_of_rooms);
+	qsort(wanted->ids, wanted->count, sizeof(wanted->ids[0]), by_hash);
+	for (int i = 0; i < wanted->count; i++)
+	{
+		LOCKMODE	mode = wanted->ids[i].mode;
+
+		/* The same twice: the stronger one at once. */
+		for (int j = i + 1; j < wanted->count && wanted->ids[j].hash == wanted->ids[i].hash; j++)
+			mode = Max(mode, wanted->ids[j].mode);
+		own->ids += take_lock(store, LOCK_ID, wanted->ids[i].hash, mode);
+	}
+	foreach(cell, own->refused)
+	{
+		text	   *id = lfirst(cell);
+
+		wanted->refused[bucket_of((mx_string) {VARDATA(id), VARSIZE(id) - VARHDRSZ})] = ShareLock;
+	}
 }
 
-/* We are about to look, at what needs it. */
-static void
-begin_look(Own *own, Store *store)
+/* Before the commit: lock, and say whether there is anything to look at. */
+static bool
+needs_look(Own *own, Store *store)
 {
-	int			level = GetCurrentTransactionNestLevel();
+	Wanted		wanted;
 
-	mark(store);
-	if (level > 1 && (own->has_duty || (own->count > 0 && own->level < level)))
-		own->looked = Max(own->looked, level);
-	if (!is_counted(own, store))
-		forget_unrepeating(own);
+	if (own->all || own->refused != NIL)
+		return true;
+	for (int i = 0; i < own->count; i++)
+		if (!own->rows[i].folded && (own->rows[i].open || own->rows[i].repeats))
+			return true;
+	lock_ids(own, store, 1, &wanted);
+	return count_redactions(store) != own->seen;
 }
 
-/* Called within the store. */
+/* ---- looking ---- */
+
 static void
-look_at_messages(Own *own, Fold *fold, Relation events)
+look_at_position(Fold *fold, Relation events, int64 position)
+{
+	Datum		value = Int64GetDatum(position);
+	Row		   *row = run_latest(fold->store, PLAN_OWN_EVENT, &value, NULL) > 0 ? row_from_spi(0) : NULL;
+
+	SPI_freetuptable(SPI_tuptable);
+	/* It may have been kept out by a conflict. */
+	if (row != NULL)
+		look_at_row(fold, events, row);
+}
+
+/* What no fold looks at.  more: a redaction has come that was not there when they came. */
+static void
+look_at_messages(Own *own, Fold *fold, Relation events, int level, bool more)
 {
 	for (int i = 0; i < own->count; i++)
 	{
-		Datum		position = Int64GetDatum(own->messages[i].stream_id);
-		/* It may be gone: kept out by a conflict, or rolled back. */
-		Row		   *row = run_latest(fold->store, PLAN_OWN_EVENT, &position, NULL) > 0 ? row_from_spi(0) : NULL;
+		const OwnRow *row = &own->rows[i];
 
-		SPI_freetuptable(SPI_tuptable);
-		if (row != NULL)
-			look_at_row(fold, events, row);
+		if (row->level < level || row->folded || !(more || row->open || row->repeats))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		look_at_position(fold, events, row->stream_id);
 	}
 }
 
@@ -262,7 +512,8 @@ look_at_own(Fold *fold, Relation events, int64 from, int64 to)
 {
 	Relation	index = open_index(fold->store->position_index, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(events, NULL);
-	IndexScanDesc scan = begin_index_scan(events, index, SnapshotSelf, 2);
+	Snapshot	snapshot = latest_snapshot();
+	IndexScanDesc scan = begin_index_scan(events, index, snapshot, 2);
 	ScanKeyData keys[2];
 
 	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
@@ -294,115 +545,122 @@ look_at_own(Fold *fold, Relation events, int64 from, int64 to)
 			MemoryContextDelete(context);
 	}
 	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
 }
 
-/* Called before the first of a transaction's rows looks for redactions: those that are counted by now, it can see. */
-void
-begin_rows(Relation events, Store *store)
-{
-	if (find_own(RelationGetRelid(events)) != NULL)
-		return;
-	store->redactions_seen = count_redactions(store);
-	(void) own_of(RelationGetRelid(events));
-}
-
-/* A row that is about to be inserted: a message, or one that a fold will look at. */
-void
-note_row(Relation events, int64 stream_id)
-{
-	Own		   *own = own_of(RelationGetRelid(events));
-
-	if (stream_id > 0)
-		own->first = Min(own->first, stream_id);
-	else
-		own->first_history = Max(own->first_history, stream_id);
-}
-
-/*
- * There are many messages.  Nothing is locked in the middle of a statement, so
- * they are not looked at, but forgotten where no redaction has come.
- */
+/* They were looked at, unless a trigger is at work in the middle of an insertion: then some come yet. */
 static void
-make_space(Own *own, Store *store)
+forget_rows(Own *own, int level)
 {
-	begin_look(own, store);
-	if (own->count <= own->size / 2)
+	int			kept = 0;
+
+	if (DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) > 1)
 		return;
-	if (own->size < MAX_MESSAGES)
-	{
-		own->messages = repalloc(own->messages, sizeof(Message) * own->size * 2);
-		own->size *= 2;
-		return;
-	}
-	own->count = 0;
-	own->has_duty = true;
+	for (int i = 0; i < own->count; i++)
+		if (own->rows[i].level < level)
+			own->rows[kept++] = own->rows[i];
+	own->count = kept;
 }
 
-/* A row that no fold will look at.  open: there are redactions that it is to be held against. */
-void
-note_message(Relation events, Store *store, const Row *row, bool open)
+/* Is all locked that the redactions change?  If not, nothing is, and the rest is wanted as well: to lock it now could be a deadlock. */
+static bool
+are_locked(Fold *fold, Wanted *wanted)
 {
-	Own		   *own = own_of(RelationGetRelid(events));
-	int			level = GetCurrentTransactionNestLevel();
+	LOCKMODE	rooms[BUCKETS];
+	ListCell   *cell;
+	bool		all;
 
-	if (own->count == own->size)
-		make_space(own, store);
-	own->level = own->count == 0 ? level : Min(own->level, level);
-	own->messages[own->count++] = (Message) {row_position(row), repeats_others(row)};
-	own->open |= open;
+	memcpy(rooms, wanted->rooms, sizeof(rooms));
+	foreach(cell, fold->repeating)
+		want(&wanted->rooms[bucket_of(row_text(lfirst(cell), COLUMN_ROOM_ID))], REPETITION);
+	foreach(cell, fold->targets)
+		want(&wanted->rooms[bucket_of(row_text(((Target *) lfirst(cell))->row, COLUMN_ROOM_ID))], CHANGE);
+	all = memcmp(rooms, wanted->rooms, sizeof(rooms)) == 0;
+	if (!all)
+		release_locks(fold->store, LOCK_ROOM, rooms);
+	return all;
 }
 
-/* What the rows of a fold redact, and what redacts them and the messages of their statement. */
+/* From now on, who inserts a message finds our redactions. */
 static void
-look_at_fold(Own *own, Fold *fold, Relation events)
+count_own(Fold *fold)
 {
 	for (int i = 0; i < fold->count; i++)
-		if (fold->events[i]->room_id.text != NULL)
-			look_at_row(fold, events, fold->events[i]->row);
-	look_at_messages(own, fold, events);
+		if (!fold->events[i]->row->nulls[COLUMN_REDACTS])
+		{
+			(void) nextval_internal(fold->store->redaction_sequence, false);
+			return;
+		}
 }
 
 void
 look_at_inserted(Fold *fold, Relation events)
 {
 	Own		   *own = own_of(RelationGetRelid(events));
+	bool		committing = fold->mode == FOLD_LOOK;
+	int			level = committing ? 1 : GetCurrentTransactionNestLevel();
+	Wanted		wanted;
+	bool		more;
 
-	begin_look(own, fold->store);
-	/* From now on, who inserts a message finds our redactions.  Our own messages are found by them. */
-	for (int i = 0; i < fold->count; i++)
-		if (!fold->events[i]->row->nulls[COLUMN_REDACTS])
-		{
-			int64		counted = nextval_internal(fold->store->redaction_sequence, false);
-
-			if (counted == fold->store->redactions_seen + 1)
-				fold->store->redactions_seen = counted;
-			break;
-		}
-	waited = false;
-	if (!own->has_duty)
-		look_at_fold(own, fold, events);
-	while (waited || own->has_duty)
+	lock_ids(own, fold->store, level, &wanted);
+	more = count_redactions(fold->store) != own->seen;
+	count_own(fold);
+	do
 	{
-		waited = false;
+		take_locks(fold->store, LOCK_ROOM, wanted.rooms);
 		fold->targets = fold->repeating = NIL;
-		look_at_own(fold, events, own->first, PG_INT64_MAX);
-		look_at_own(fold, events, PG_INT64_MIN, own->first_history);
-		own->has_duty = waited;
-	}
-	forget_messages(own, fold->store);
+		for (int i = 0; i < fold->count; i++)
+			if (fold->events[i]->room_id.text != NULL)
+				look_at_row(fold, events, fold->events[i]->row);
+		look_at_messages(own, fold, events, level, more);
+		if (own->all && committing)
+		{
+			look_at_own(fold, events, own->first, PG_INT64_MAX);
+			look_at_own(fold, events, PG_INT64_MIN, own->first_history);
+		}
+	} while (!are_locked(fold, &wanted));
+	take_locks(fold->store, LOCK_REFUSED, wanted.refused);
+	forget_rows(own, level);
+	if (committing)
+		own->all = false;
 }
 
-/* Look at messages that no fold has looked at, and fold what a redaction takes away. */
-static void
-look_again(Own *own, Relation events, Store *store)
+/* Power levels are deleted. */
+void
+lock_judging(Fold *fold)
 {
-	if (own->count > 0 && !own->has_duty)
+	LOCKMODE	rooms[BUCKETS] = {NoLock};
+
+	for (int i = 0; i < fold->count; i++)
+		if (sets_power_levels(fold->events[i]->row))
+			rooms[bucket_of(fold->events[i]->room_id)] = CHANGE;
+	take_locks(fold->store, LOCK_ROOM, rooms);
+}
+
+/* ---- what was refused ---- */
+
+/* Redacted and refused at the same time: the second one finds the first.  Called when the targets are known. */
+void
+hide_refused(Fold *fold, Relation events)
+{
+	static const Oid types[] = {TEXTOID};
+	Own		   *own = own_of(RelationGetRelid(events));
+	LOCKMODE	modes[BUCKETS] = {NoLock};
+	Columns    *ids = make_columns(1, types);
+	ListCell   *cell;
+
+	foreach(cell, fold->targets)
+		modes[bucket_of(row_text(((Target *) lfirst(cell))->row, COLUMN_EVENT_ID))] = SOME_REDACTIONS;
+	take_locks(fold->store, LOCK_REFUSED, modes);
+	if (own->refused == NIL || fold->mode != FOLD_LOOK)
+		return;
+	foreach(cell, own->refused)
 	{
-		begin_look(own, store);
-		if (own->count == 0)
-			return;
+		add_row(ids);
+		put_datum(ids, 0, PointerGetDatum(lfirst(cell)));
 	}
-	fold_look(events);
+	run_latest(fold->store, PLAN_HIDE_REFUSED, as_arrays(ids), NULL);
+	own->refused = NIL;
 }

@@ -221,7 +221,7 @@ static const struct
 		2, {TEXTOID, INT8OID}
 	},
 	[PLAN_LOCK_EVENT] = {
-		"SELECT e.* FROM %1$s.events e WHERE e.stream_id = $1 FOR UPDATE",
+		"SELECT e.* FROM %1$s.events e WHERE e.stream_id = $1 FOR NO KEY UPDATE",
 		1, {INT8OID}
 	},
 	[PLAN_OWN_EVENT] = {
@@ -230,7 +230,7 @@ static const struct
 	},
 	[PLAN_REDACT] = {
 		"UPDATE %1$s.events e SET content = $2, unsigned = $3, extra = $4, raw = NULL, redacted_by = $5, kept = $6 "
-		"WHERE e.stream_id = $1 RETURNING " EVENT_COLUMNS_SQL,
+		"WHERE e.stream_id = $1 RETURNING e.*",
 		6, {INT8OID, JSONBOID, JSONBOID, JSONBOID, TEXTOID, JSONBOID}
 	},
 	/*
@@ -337,12 +337,16 @@ static const struct
 		"AND e.stream_id <= $2 AND (e.stream_id > 0 OR $2 < 0) AND " SHOWN_SQL " ORDER BY e.stream_id DESC LIMIT 1) r ORDER BY k.type, k.state_key",
 		2, {TEXTOID, INT8OID}
 	},
-	/* A redaction that is just at work is waited for, and waits for us. */
 	[PLAN_QUARANTINE] = {
 		"INSERT INTO %1$s.rejected (raw, violations, event_id) "
 		"SELECT CASE WHEN r.redacted THEN jsonb_build_object('event_id', $3)::text ELSE $1 END, CASE WHEN r.redacted THEN '[]' ELSE $2 END, $3 "
-		"FROM (SELECT (SELECT e.redacted_by IS NOT NULL FROM %1$s.events e WHERE e.event_id = $3 FOR KEY SHARE) AS redacted) r",
+		"FROM (SELECT (SELECT e.redacted_by IS NOT NULL FROM %1$s.events e WHERE e.event_id = $3) AS redacted) r",
 		3, {TEXTOID, JSONBOID, TEXTOID}
+	},
+	[PLAN_HIDE_REFUSED] = {
+		"UPDATE %1$s.rejected r SET raw = jsonb_build_object('event_id', r.event_id)::text, violations = '[]' FROM %1$s.events e "
+		"WHERE r.event_id = ANY ($1) AND e.event_id = r.event_id AND e.redacted_by IS NOT NULL AND r.violations <> '[]'",
+		1, {TEXTARRAYOID}
 	},
 	[PLAN_RELATIONS_BACK] = {RELATIONS_SQL("DESC"), 6, RELATIONS_TYPES},
 	[PLAN_RELATIONS_ON] = {RELATIONS_SQL("ASC"), 6, RELATIONS_TYPES},

@@ -41,11 +41,9 @@ find_create(Relation events, Store *store, mx_string room_id, Row *create)
 	mx_string	keys[] = {room_id, mx_string_from("m.room.create"), {"", 0}};
 	ListCell   *cell;
 
-	foreach(cell, find_rows(events, store->state_index, keys, 3, false))
+	foreach(cell, find_rows(events, store->state_index, keys, lengthof(keys)))
 	{
-		FoundRow   *one = lfirst(cell);
-
-		*create = one->row;
+		*create = *(Row *) lfirst(cell);
 		if (create->nulls[COLUMN_REJECTED] || !DatumGetBool(create->values[COLUMN_REJECTED]))
 			return true;
 	}
@@ -258,8 +256,8 @@ is_redacted_before(Relation events, Store *store, const Row *row, const Redactio
 
 	if (by.text == NULL || mx_same(by, row_text(&redaction->row, COLUMN_EVENT_ID)))
 		return false;
-	foreach(cell, find_rows(events, store->event_id_index, &by, 1, false))
-		if (row_position(&((FoundRow *) lfirst(cell))->row) > row_position(&redaction->row))
+	foreach(cell, find_rows(events, store->event_id_index, &by, 1))
+		if (row_position(lfirst(cell)) > row_position(&redaction->row))
 			return false;
 	return true;
 }
@@ -326,7 +324,7 @@ static bool
 is_redacted_so(const Row *was, const Row *is)
 {
 	return mx_same(row_text(was, COLUMN_REDACTED_BY), row_text(is, COLUMN_REDACTED_BY)) && was->nulls[COLUMN_RAW] &&
-		is_same_column(was, is, COLUMN_CONTENT) && is_same_column(was, is, COLUMN_EXTRA);
+		is_same_column(was, is, COLUMN_CONTENT) && is_same_column(was, is, COLUMN_EXTRA) && is_same_column(was, is, COLUMN_UNSIGNED);
 }
 
 /*
@@ -369,7 +367,7 @@ redact_target(Relation events, Store *store, const Target *target, Fold *fold, L
 	if (run_redacting(store, PLAN_REDACT, values, nulls) == 0)
 		return;
 	if (fold != NULL)
-		replace_content(fold, event_from_row(0));
+		fold_again(fold, row_from_spi(0));
 	SPI_freetuptable(SPI_tuptable);
 	redact_copies(store, &was, &is);
 	if (!is.nulls[COLUMN_REDACTS])
@@ -491,7 +489,7 @@ apply_redactions(PG_FUNCTION_ARGS)
 		foreach(cell, rows)
 		{
 			from = row_position(lfirst(cell));
-			targets = find_targets(events, store, make_redaction(events, store, lfirst(cell)), false, targets);
+			targets = find_targets(events, store, make_redaction(events, store, lfirst(cell)), targets);
 		}
 		redact_all(events, store, targets, NULL);
 		MemoryContextSwitchTo(caller);

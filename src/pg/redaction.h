@@ -2,8 +2,7 @@
  * redaction.h - redactions and the events that they take away
  *
  * redaction.c says who may redact and does it; targets.c finds what belongs
- * together, whichever of the two comes first; own.c knows which rows are ours and
- * when they are looked at.
+ * together; own.c knows which rows are ours, and locks.
  */
 #ifndef MATRIX_EVENTS_REDACTION_H
 #define MATRIX_EVENTS_REDACTION_H
@@ -48,19 +47,17 @@ extern void redact_all(Relation events, Store *store, List *targets, Fold *fold)
 extern void redact_repeated(Store *store, List *rows);
 
 /* targets.c */
-extern List *find_targets(Relation events, Store *store, Redaction *redaction, bool wait, List *targets);
+extern List *find_targets(Relation events, Store *store, Redaction *redaction, List *targets);
 
 /* What a row of ours redacts, what redacts it, and whether it repeats others, into the fold. */
 extern void look_at_row(Fold *fold, Relation events, const Row *row);
 
-/* Say that this transaction looks for what others have inserted: from now on they wait for it. */
-extern void mark(Store *store);
+/* A row that says who may redact. */
+extern bool sets_power_levels(const Row *row);
 
-/* Since it was last set to false, an open transaction whose rows were met has ended: all must be looked at again. */
-extern bool waited;
-
-/* own.c */
+/* own.c: what the statement of a fold has inserted, or all that the transaction has, into the fold, under locks. */
 extern void look_at_inserted(Fold *fold, Relation events);
-extern void note_duty(Relation events);
+extern void lock_judging(Fold *fold);
+extern void hide_refused(Fold *fold, Relation events);
 
 #endif

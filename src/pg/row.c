@@ -201,42 +201,60 @@ open_index(Oid index, LOCKMODE lock)
 	return index_open(index, lock);
 }
 
-List *
-find_rows(Relation events, Oid index_oid, const mx_string *keys, int count, bool dirty)
+Snapshot
+latest_snapshot(void)
 {
-	Relation	index;
-	TupleTableSlot *slot = NULL;
-	SnapshotData snapshot;
-	IndexScanDesc scan;
-	ScanKeyData conditions[MAX_KEYS];
-	List	   *found = NIL;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
-	/* The lock that the insertion holds: it need not be asked for again. */
-	index = open_index(index_oid, RowExclusiveLock);
+	snapshot->curcid = GetCurrentCommandId(false) + 1;
+	return snapshot;
+}
+
+static IndexScanDesc
+start_key_scan(Relation events, Relation index, Snapshot snapshot, const mx_string *keys, int count)
+{
+	IndexScanDesc scan = begin_index_scan(events, index, snapshot, count);
+	ScanKeyData conditions[MAX_KEYS];
+
 	for (int i = 0; i < count; i++)
 		ScanKeyEntryInitialize(&conditions[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
 							   PointerGetDatum(cstring_to_text_with_len(keys[i].text, keys[i].length)));
-	if (dirty)
-		InitDirtySnapshot(snapshot);
-	scan = begin_index_scan(events, index, dirty ? &snapshot : SnapshotSelf, count);
 	index_rescan(scan, conditions, count, NULL, 0);
-	/* Mostly there is none, and no slot is needed. */
-	while (scan->xs_heap_continue || index_getnext_tid(scan, ForwardScanDirection) != NULL)
-	{
-		FoundRow   *one;
+	return scan;
+}
 
-		if (slot == NULL)
-			slot = table_slot_create(events, NULL);
-		if (!index_fetch_heap(scan, slot))
-			continue;
-		one = palloc(sizeof(*one));
-		one->writer = dirty ? snapshot.xmin : InvalidTransactionId;
-		row_from_tuple(&one->row, ExecCopySlotHeapTuple(slot), RelationGetDescr(events));
-		found = lappend(found, one);
+List *
+find_rows(Relation events, Oid index_oid, const mx_string *keys, int count)
+{
+	/* The lock that the insertion holds: it need not be asked for again. */
+	Relation	index = open_index(index_oid, RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(events, NULL);
+	Snapshot	snapshot = latest_snapshot();
+	IndexScanDesc scan = start_key_scan(events, index, snapshot, keys, count);
+	List	   *found = NIL;
+
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		Row		   *row = palloc(sizeof(*row));
+
+		row_from_tuple(row, ExecCopySlotHeapTuple(slot), RelationGetDescr(events));
+		found = lappend(found, row);
 	}
 	index_endscan(scan);
-	if (slot != NULL)
-		ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, RowExclusiveLock);
+	return found;
+}
+
+bool
+is_in_index(Relation events, Oid index_oid, mx_string key)
+{
+	Relation	index = open_index(index_oid, RowExclusiveLock);
+	IndexScanDesc scan = start_key_scan(events, index, SnapshotAny, &key, 1);
+	bool		found = index_getnext_tid(scan, ForwardScanDirection) != NULL;
+
+	index_endscan(scan);
 	index_close(index, RowExclusiveLock);
 	return found;
 }

@@ -378,6 +378,8 @@ quarantine(Store *store, text *raw, const mx_value *root, const mx_violations *v
 
 	run_latest(store, PLAN_QUARANTINE, values, nulls);
 	leave_store(guc, before);
+	if (id.text != NULL)
+		note_refused(store, id);
 	refused_count++;
 }
 

@@ -1,112 +1,17 @@
 /*
- * targets.c - which redaction takes away which event, whichever comes first
+ * targets.c - which redaction takes away which event
  *
- * No redaction misses an event that another transaction is just inserting.
- * Each side inserts first, says that it looks (mark), and looks for the other,
- * seeing what open transactions have inserted; so who looks last sees the other,
- * waits for its end and does the work.  When a side looks, own.c knows.
+ * All is looked for under the locks of own.c, so what other transactions have
+ * inserted is either there to be seen, or they will see us.
  */
 #include "redaction.h"
 
-#include "access/subtrans.h"
-#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "storage/procarray.h"
-
-/* ---- locks ---- */
-
-/*
- * One redaction at a time is at work in a room, or their rows would cross.  It
- * waits for power levels that an open transaction brings, and for events that
- * repeat contents of others, which do not wait for each other.  The last field
- * keeps the lock apart from users' advisory locks and from the locks of calls.
- */
-#define BUCKETS	256
-#define LOCK_OF_CHANGE		ExclusiveLock		/* of redactions and power levels */
-#define LOCK_OF_REPETITION	RowExclusiveLock	/* shared with its like only */
-
-static int
-bucket_of(mx_string room_id)
-{
-	return hash_bytes((const unsigned char *) room_id.text, room_id.length) % BUCKETS;
-}
-
-static void
-lock_bucket(Store *store, int bucket, LOCKMODE mode)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, store->events, bucket, 5);
-	(void) LockAcquire(&tag, mode, false, false);
-}
 
 /* ---- the targets of a redaction ---- */
-
-/*
- * Who looks for open transactions on the other side says so first.  One that has
- * not said so will look later, and sees us; so only one that has is waited for.
- * Thus who comes later waits for who came earlier, and nobody waits in a circle.
- */
-static void
-mark_lock(Store *store, TransactionId transaction, LOCKTAG *tag)
-{
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, store->events, transaction, 7);
-}
-
-void
-mark(Store *store)
-{
-	LOCKTAG		tag;
-
-	mark_lock(store, GetTopTransactionId(), &tag);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
-static bool
-is_marked(Store *store, TransactionId transaction)
-{
-	LOCKTAG		tag;
-
-	mark_lock(store, transaction, &tag);
-	if (LockAcquire(&tag, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-		return true;
-	(void) LockRelease(&tag, ShareLock, false);
-	return false;
-}
-
-/*
- * Where two look at the same time, the first to take the lock on the two of them
- * waits for the other's end, and then looks at everything again; the second goes
- * on at once.  The lock is held no longer than the wait: the other may go on, if
- * it was a savepoint of his that has ended, and insert more.
- */
-static void
-duty_lock(Store *store, TransactionId other, LOCKTAG *tag)
-{
-	TransactionId own = GetTopTransactionId();
-
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, Min(own, other), Max(own, other), 0x4000 | (store->events & 0x3fff));
-}
-
-/* A row that is updated by an open transaction stands in the index twice, once as it was. */
-static bool
-is_there_too(List *found, const FoundRow *open)
-{
-	ListCell   *cell;
-
-	foreach(cell, found)
-	{
-		const FoundRow *one = lfirst(cell);
-
-		if (!TransactionIdIsValid(one->writer) && row_position(&one->row) == row_position(&open->row))
-			return true;
-	}
-	return false;
-}
 
 /* An event that edits another as the specification wants it. */
 static bool
@@ -118,72 +23,30 @@ is_edit_of(const Row *edit, const Row *original)
 		edit->nulls[COLUMN_STATE_KEY] && original->nulls[COLUMN_STATE_KEY];
 }
 
-bool		waited = false;
-
-/* Wait for the open transactions that have put some of these rows there, where that is our duty. */
-static void
-wait_for_writers(Relation events, Store *store, List *found)
+/* A redaction counts in its own room only; others with its target's id may be many. */
+static bool
+is_in_room_of(const Row *redaction, const Row *row)
 {
-	ListCell   *cell;
-
-	foreach(cell, found)
-	{
-		const FoundRow *one = lfirst(cell);
-		TransactionId writer;
-		LOCKTAG		duty;
-
-		if (!TransactionIdIsValid(one->writer) || is_there_too(found, one))
-			continue;
-		writer = SubTransGetTopmostTransaction(one->writer);
-		if (!is_marked(store, writer))
-		{
-			/* It will look, and see us; unless it has ended since we have met its row. */
-			waited |= !TransactionIdIsInProgress(writer);
-			continue;
-		}
-		duty_lock(store, writer, &duty);
-		if (LockAcquire(&duty, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-			continue;
-		note_duty(events);
-		XactLockTableWait(one->writer, events, NULL, XLTW_None);
-		waited = true;
-		(void) LockRelease(&duty, ExclusiveLock, false);
-	}
+	return mx_same(row_text(redaction, COLUMN_ROOM_ID), row_text(row, COLUMN_ROOM_ID));
 }
 
 /* The events that a redaction names: its target, and what edits that. */
 List *
-find_targets(Relation events, Store *store, Redaction *redaction, bool wait, List *targets)
+find_targets(Relation events, Store *store, Redaction *redaction, List *targets)
 {
 	mx_string	redacts = row_text(&redaction->row, COLUMN_REDACTS);
 	mx_string	edits[] = {redacts, mx_string_from("m.replace")};
-	List	   *found;
+	List	   *found = find_rows(events, store->event_id_index, &redacts, 1);
+	const Row  *original;
 	ListCell   *cell;
-	const Row  *original = NULL;
 
-	found = find_rows(events, store->event_id_index, &redacts, 1, true);
-	if (wait)
-		wait_for_writers(events, store, found);
-	foreach(cell, found)
-	{
-		const FoundRow *one = lfirst(cell);
-
-		if (!TransactionIdIsValid(one->writer))
-			original = &one->row;
-	}
-	if (original == NULL)
+	if (found == NIL || !is_in_room_of(&redaction->row, linitial(found)))
 		return targets;
+	original = linitial(found);
 	targets = add_target(targets, original, redaction);
-	found = find_rows(events, store->relation_index, edits, lengthof(edits), true);
-	if (wait)
-		wait_for_writers(events, store, found);
-	foreach(cell, found)
-	{
-		const FoundRow *one = lfirst(cell);
-
-		if (!TransactionIdIsValid(one->writer) && is_edit_of(&one->row, original))
-			targets = add_target(targets, &one->row, redaction);
-	}
+	foreach(cell, find_rows(events, store->relation_index, edits, lengthof(edits)))
+		if (is_edit_of(lfirst(cell), original))
+			targets = add_target(targets, lfirst(cell), redaction);
 	return targets;
 }
 
@@ -194,62 +57,36 @@ mx_string
 edited_id(const mx_value *content)
 {
 	const mx_value *relation = mx_member(content, "m.relates_to");
+	mx_string	id = mx_string_of(mx_member(relation, "event_id"));
 
-	if (!mx_equals_text(mx_member(relation, "rel_type"), "m.replace"))
+	if (!mx_equals_text(mx_member(relation, "rel_type"), "m.replace") || id.length > MX_MAX_ID)
 		return (mx_string) {NULL, 0};
-	return mx_string_of(mx_member(relation, "event_id"));
-}
-
-/* A redaction counts in its own room only; others with its target's id may be many. */
-static bool
-is_redaction_of(const FoundRow *redaction, const Row *row)
-{
-	return mx_same(row_text(&redaction->row, COLUMN_ROOM_ID), row_text(row, COLUMN_ROOM_ID));
+	return id;
 }
 
 /* The redactions that name an id: that of a row of ours, or of what it edits. */
 static List *
 find_redactions(Relation events, Store *store, const Row *row, mx_string id)
 {
-	List	   *found = find_rows(events, store->redacts_index, &id, 1, true);
 	List	   *redactions = NIL;
 	ListCell   *cell;
 
-	wait_for_writers(events, store, found);
-	foreach(cell, found)
-	{
-		const FoundRow *one = lfirst(cell);
-
-		if (!TransactionIdIsValid(one->writer) && is_redaction_of(one, row))
-			redactions = lappend(redactions, make_redaction(events, store, &one->row));
-	}
+	/* Mostly there is none. */
+	if (!is_in_index(events, store->redacts_index, id))
+		return NIL;
+	foreach(cell, find_rows(events, store->redacts_index, &id, 1))
+		if (is_in_room_of(lfirst(cell), row))
+			redactions = lappend(redactions, make_redaction(events, store, lfirst(cell)));
 	return redactions;
 }
 
-/* The event that a row edits as the specification wants it, if it is there. */
-static const Row *
-find_original(Relation events, Store *store, const Row *edit, mx_string edited)
+/* Is the event there that a row edits as the specification wants it? */
+static bool
+has_original(Relation events, Store *store, const Row *edit, mx_string edited)
 {
-	List	   *found;
+	List	   *found = find_rows(events, store->event_id_index, &edited, 1);
 
-	if (edited.text == NULL || edited.length > MX_MAX_ID)
-		return NULL;
-	found = find_rows(events, store->event_id_index, &edited, 1, false);
-	return found != NIL && is_edit_of(edit, &((FoundRow *) linitial(found))->row) ? &((FoundRow *) linitial(found))->row : NULL;
-}
-
-/* What those redactions take away that name a row of ours, or what it edits. */
-static List *
-find_targets_of(Relation events, Store *store, const Row *row, mx_string edited, List *targets)
-{
-	ListCell   *cell;
-
-	foreach(cell, find_redactions(events, store, row, row_text(row, COLUMN_EVENT_ID)))
-		targets = find_targets(events, store, lfirst(cell), true, targets);
-	if (find_original(events, store, row, edited) != NULL)
-		foreach(cell, find_redactions(events, store, row, edited))
-			targets = add_target(targets, row, lfirst(cell));
-	return targets;
+	return found != NIL && is_edit_of(edit, linitial(found));
 }
 
 void
@@ -257,42 +94,33 @@ look_at_row(Fold *fold, Relation events, const Row *row)
 {
 	mx_string	edited;
 	mx_string	rel_type;
+	ListCell   *cell;
 
-	if (!jsonb_relation(DatumGetJsonbP(row->values[COLUMN_CONTENT]), &edited, &rel_type) || !mx_same(rel_type, mx_string_from("m.replace")))
-		edited = (mx_string) {NULL, 0};
 	if (!row->nulls[COLUMN_REDACTS])
-		fold->targets = find_targets(events, fold->store, make_redaction(events, fold->store, row), true, fold->targets);
-	fold->targets = find_targets_of(events, fold->store, row, edited, fold->targets);
+		fold->targets = find_targets(events, fold->store, make_redaction(events, fold->store, row), fold->targets);
+	foreach(cell, find_redactions(events, fold->store, row, row_text(row, COLUMN_EVENT_ID)))
+		fold->targets = find_targets(events, fold->store, lfirst(cell), fold->targets);
+	if (jsonb_relation(DatumGetJsonbP(row->values[COLUMN_CONTENT]), &edited, &rel_type) && mx_same(rel_type, mx_string_from("m.replace")))
+	{
+		List	   *redactions = find_redactions(events, fold->store, row, edited);
+
+		if (redactions != NIL && has_original(events, fold->store, row, edited))
+			foreach(cell, redactions)
+				fold->targets = add_target(fold->targets, row, lfirst(cell));
+	}
 	if (repeats_others(row))
 		fold->repeating = lappend(fold->repeating, unconstify(Row *, row));
 }
 
-/* ---- what a statement inserts ---- */
+/* ---- who may redact, changes ---- */
 
-static bool
-sets_power_levels(const FoldEvent *event)
+bool
+sets_power_levels(const Row *row)
 {
-	return event->room_id.text != NULL && event->state_key.text != NULL && event->state_key.length == 0 &&
-		(is_type(event, "m.room.power_levels") || is_type(event, "m.room.create"));
-}
+	mx_string	type = row_text(row, COLUMN_TYPE);
 
-/* Nothing changes what is redacted in these rooms but we; see BUCKETS. */
-static void
-lock_rooms(Fold *fold)
-{
-	LOCKMODE	modes[BUCKETS] = {NoLock};
-	ListCell   *cell;
-
-	foreach(cell, fold->repeating)
-		modes[bucket_of(row_text(lfirst(cell), COLUMN_ROOM_ID))] = LOCK_OF_REPETITION;
-	foreach(cell, fold->targets)
-		modes[bucket_of(row_text(((Target *) lfirst(cell))->row, COLUMN_ROOM_ID))] = LOCK_OF_CHANGE;
-	for (int i = 0; i < fold->count; i++)
-		if (sets_power_levels(fold->events[i]))
-			modes[bucket_of(fold->events[i]->room_id)] = LOCK_OF_CHANGE;
-	for (int bucket = 0; bucket < BUCKETS; bucket++)
-		if (modes[bucket] != NoLock)
-			lock_bucket(fold->store, bucket, modes[bucket]);
+	return !row->nulls[COLUMN_ROOM_ID] && !row->nulls[COLUMN_STATE_KEY] && row_text(row, COLUMN_STATE_KEY).length == 0 &&
+		(mx_same(type, mx_string_from("m.room.power_levels")) || mx_same(type, mx_string_from("m.room.create")));
 }
 
 /* Redactions that were judged before these power levels, which come before them in the stream. */
@@ -308,18 +136,18 @@ find_judged(Fold *fold, Relation events)
 
 	for (int i = 0; i < fold->count; i++)
 	{
-		const FoldEvent *event = fold->events[i];
+		const Row  *row = fold->events[i]->row;
 
-		if (sets_power_levels(event))
+		if (sets_power_levels(row))
 		{
 			add_row(rooms);
-			put_string(rooms, 0, event->room_id);
-			first = Min(first, event->stream_id);
+			put_string(rooms, 0, row_text(row, COLUMN_ROOM_ID));
+			first = Min(first, row_position(row));
 		}
-		else if (!event->row->nulls[COLUMN_REDACTS])
+		else if (!row->nulls[COLUMN_REDACTS])
 		{
 			add_row(own);
-			put_int(own, 0, event->stream_id, 0);
+			put_int(own, 0, row_position(row), 0);
 		}
 	}
 	if (rooms->rows > 0)
@@ -331,28 +159,25 @@ find_judged(Fold *fold, Relation events)
 			rows = lappend(rows, row_from_spi(i));
 	}
 	foreach(cell, rows)
-		fold->targets = find_targets(events, fold->store, make_redaction(events, fold->store, lfirst(cell)), false, fold->targets);
+		fold->targets = find_targets(events, fold->store, make_redaction(events, fold->store, lfirst(cell)), fold->targets);
 }
 
 /*
- * Find the targets of redactions.  Open transactions are waited for here, before
- * anything is locked.  Called within the store.
+ * Find the targets of redactions, before anything is locked but what has to do
+ * with redactions.  Called within the store.
  */
 void
 find_redacted(Fold *fold, Relation events)
 {
-	ListCell   *cell;
-
-	if (fold->mode != FOLD_DELETED)
+	if (fold->mode == FOLD_DELETED)
+		lock_judging(fold);
+	else
 		look_at_inserted(fold, events);
-	lock_rooms(fold);
 	find_judged(fold, events);
-	/* What derives from the targets is folded again, under the locks of the others. */
-	foreach(cell, fold->targets)
-		fold_again(fold, ((Target *) lfirst(cell))->row);
+	hide_refused(fold, events);
 }
 
-/* Called within the store, when the fold has its locks. */
+/* Redact what was found, which is then folded again.  Called within the store. */
 void
 redact_found(Fold *fold, Relation events)
 {
@@ -362,44 +187,32 @@ redact_found(Fold *fold, Relation events)
 
 /* ---- an event that comes after its redaction ---- */
 
-/* The redaction whose sender may redact the row by what is known without locks, or NULL; *undecided: there are others. */
-static Redaction *
-decide_on_arrival(Relation events, Store *store, const Row *row, mx_string id, Redaction *before, bool *undecided)
-{
-	ListCell   *cell;
-
-	foreach(cell, find_rows(events, store->redacts_index, &id, 1, true))
-	{
-		const FoundRow *one = lfirst(cell);
-		Redaction  *redaction;
-
-		if (!is_redaction_of(one, row))
-			continue;
-		*undecided = true;
-		if (TransactionIdIsValid(one->writer))
-			continue;
-		redaction = make_redaction(events, store, &one->row);
-		if (may_redact_own(store, redaction, row) &&
-			(before == NULL || row_position(&redaction->row) < row_position(&before->row)))
-			before = redaction;
-	}
-	return before;
-}
-
 /*
- * Redact a row that is about to be inserted, if a redaction is there that needs
- * no power level.  True: there are redactions, which are to be looked at again
- * when the row is there.
+ * Redact a message that is about to be inserted, if a redaction is there that
+ * needs no power level: so its content is never written.  What others may have
+ * copies of is redacted when it is there.  True: it is named, or was, and is to be
+ * looked at again.
  */
 bool
 redact_on_arrival(Relation events, Store *store, Row *row, mx_string edited)
 {
-	bool		undecided = false;
-	Redaction  *redaction = decide_on_arrival(events, store, row, row_text(row, COLUMN_EVENT_ID), NULL, &undecided);
+	mx_string	ids[] = {row_text(row, COLUMN_EVENT_ID), edited};
+	Redaction  *first = NULL;
+	bool		named = false;
+	ListCell   *cell;
 
-	if (find_original(events, store, row, edited) != NULL)
-		redaction = decide_on_arrival(events, store, row, edited, redaction, &undecided);
-	if (redaction != NULL)
-		prune_row(row, redaction);
-	return undecided;
+	for (int i = 0; i < lengthof(ids); i++)
+		named |= ids[i].text != NULL && is_in_index(events, store->redacts_index, ids[i]);
+	if (!named || !row->nulls[COLUMN_STATE_KEY] || jsonb_container(&DatumGetJsonbP(row->values[COLUMN_CONTENT])->root, "m.relates_to") != NULL)
+		return named;
+	foreach(cell, find_redactions(events, store, row, ids[0]))
+	{
+		Redaction  *redaction = lfirst(cell);
+
+		if (may_redact_own(store, redaction, row) && (first == NULL || row_position(&redaction->row) < row_position(&first->row)))
+			first = redaction;
+	}
+	if (first != NULL)
+		prune_row(row, first);
+	return named;
 }

@@ -211,12 +211,48 @@ INSERT INTO red.events (room_id, type, sender, event_id, content) SELECT '!a:x',
 DROP TRIGGER z ON red.events;
 DROP FUNCTION red.redacts_new;
 SELECT * FROM shown('$new1', '$new2', '$new3', '$new4', '$new5', '$new6');
--- More messages than are looked at one by one: each is held against a redaction that comes from elsewhere in the statement.
+-- More messages than are noted one by one: each is held against a redaction that comes earlier or later in the statement.
 INSERT INTO red.events (room_id, type, sender, event_id, content, extra)
-	SELECT '!a:x', CASE WHEN n IN (10, 1990) THEN 'm.room.redaction' ELSE 'm.room.message' END, '@bob:z', '$many' || n, '{"msgtype": "m.text", "body": "secret"}',
-		CASE WHEN n IN (10, 1990) THEN jsonb_build_object('redacts', '$many' || 2001 - n) END FROM generate_series(1, 2000) n;
+	SELECT '!a:x', CASE WHEN n IN (10, 65990) THEN 'm.room.redaction' ELSE 'm.room.message' END, '@bob:z', '$many' || n,
+		'{"msgtype": "m.text", "body": "secret", "m.relates_to": {"rel_type": "m.reference", "event_id": "$m1"}}',
+		CASE WHEN n IN (10, 65990) THEN jsonb_build_object('redacts', '$many' || 66001 - n) END FROM generate_series(1, 66000) n;
 SELECT event_id, content, redacted_by FROM red.events WHERE event_id LIKE '$many%' AND redacted_by IS NOT NULL ORDER BY stream_id;
 DELETE FROM red.events WHERE event_id LIKE '$many%';
+
+-- What a statement inserts is folded with it, not in a savepoint of a function that it calls, which is rolled back.
+CREATE FUNCTION red.fails(n int) RETURNS text LANGUAGE plpgsql AS $$
+	BEGIN
+		IF n = 2 THEN
+			BEGIN
+				PERFORM sends('!a:x', 'm.room.name', '@alice:x', '$name' || random(), '{"name": "n"}', '');
+				RAISE EXCEPTION USING ERRCODE = 'MXTES';
+			EXCEPTION WHEN SQLSTATE 'MXTES' THEN NULL;
+			END;
+		END IF;
+		RETURN n::text;
+	END $$;
+SELECT says('@bob:z', '$fails', 'secret');
+INSERT INTO red.events (room_id, type, sender, event_id, content, extra)
+	SELECT '!a:x', 'm.room.redaction', '@bob:z', '$rfails' || n, '{}', jsonb_build_object('redacts', CASE n WHEN 1 THEN '$fails' ELSE '$none' || red.fails(n) END) FROM generate_series(1, 2) n;
+INSERT INTO red.events (room_id, type, sender, state_key, content) SELECT '!a:x', 'org.example', '@bob:z', red.fails(n), '{}' FROM generate_series(1, 2) n;
+SELECT * FROM shown('$fails');
+SELECT state_key FROM red.room_state WHERE type = 'org.example' ORDER BY 1;
+DROP FUNCTION red.fails;
+-- An UPDATE that brings back what was redacted, before and in a savepoint that is rolled back.
+SELECT says('@bob:z', '$thread', 'root');
+SELECT sends('!a:x', 'm.room.message', '@bob:z', '$reply', '{"msgtype": "m.text", "body": "secret", "m.relates_to": {"rel_type": "m.thread", "event_id": "$thread"}}');
+SELECT redacts('@bob:z', '$rreply', '$reply');
+BEGIN;
+UPDATE red.events SET unsigned = '{"m.relations": {"m.thread": {"latest_event": {"event_id": "$reply", "content": {"body": "secret"}}}}}' WHERE event_id = '$thread';
+SAVEPOINT a;
+SELECT sends('!a:x', 'm.room.name', '@alice:x', NULL, '{"name": "n"}', '');
+ROLLBACK TO a;
+COMMIT;
+-- A copy of what comes after its redaction.
+SELECT redacts('@bob:z', '$rlate', '$late');
+UPDATE red.events SET unsigned = '{"m.relations": {"m.thread": {"latest_event": {"event_id": "$late", "content": {"body": "secret"}}}}}' WHERE event_id = '$thread';
+SELECT sends('!a:x', 'm.room.message', '@bob:z', '$late', '{"msgtype": "m.text", "body": "secret", "m.relates_to": {"rel_type": "m.thread", "event_id": "$thread"}}');
+SELECT event_id, content, unsigned - 'redacted_because' AS unsigned FROM red.events WHERE event_id IN ('$thread', '$reply', '$late') ORDER BY stream_id;
 
 -- Nothing is left, nor in samples of the planner.
 ANALYZE;

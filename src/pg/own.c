@@ -142,11 +142,12 @@ typedef struct OwnRow
 typedef struct Own
 {
 	Oid			events;
-	int64		seen;			/* redactions that were counted before the first of these rows came */
+	int64		seen;			/* redactions that were counted before the first of these rows came, and those of ours that have looked at them */
 	OwnRow	   *rows;
 	int			count;
 	int			size;
-	bool		all;			/* there were too many: all that the transaction has inserted is looked at before the commit */
+	bool		all;			/* there were too many: all that the transaction has inserted is looked at, if anything is, */
+	bool		all_open;		/* and it is */
 	LOCKMODE	ids_of_rooms[BUCKETS];	/* what those need that are not among the rows */
 	LOCKMODE	changed_rooms[BUCKETS];
 	int64		first;			/* positions from there on are ours, among others' */
@@ -191,7 +192,10 @@ at_commit(XactEvent event, void *arg)
 				again = true;
 			}
 			else
+			{
 				own->count = 0;
+				own->all = false;
+			}
 			PopActiveSnapshot();
 			relation_close(events, NoLock);
 		}
@@ -277,7 +281,7 @@ begin_row(Relation events, Store *store)
 {
 	Own		   *own = own_of(RelationGetRelid(events));
 
-	if (own->count == 0)
+	if (own->count == 0 && !own->all)
 		own->seen = count_redactions(store);
 }
 
@@ -353,10 +357,17 @@ make_space(Own *own)
 	if (own->size >= MAX_ROWS_NOTED)
 	{
 		for (int i = 0; i < own->count; i++)
-			if (own->rows[i].changed)
-				own->rows[kept++] = own->rows[i];
-			else
-				want_in_room(own->ids_of_rooms, own->changed_rooms, &own->rows[i]);
+		{
+			const OwnRow *row = &own->rows[i];
+
+			if (row->changed)
+			{
+				own->rows[kept++] = *row;
+				continue;
+			}
+			want_in_room(own->ids_of_rooms, own->changed_rooms, row);
+			own->all_open |= !row->folded && (row->open || row->repeats);
+		}
 		own->all = true;
 		own->count = kept;
 	}
@@ -468,7 +479,7 @@ needs_look(Own *own, Store *store)
 {
 	Wanted		wanted;
 
-	if (own->all || own->refused != NIL)
+	if (own->all_open || own->refused != NIL)
 		return true;
 	for (int i = 0; i < own->count; i++)
 		if (!own->rows[i].folded && (own->rows[i].open || own->rows[i].repeats))
@@ -550,13 +561,20 @@ look_at_own(Fold *fold, Relation events, int64 from, int64 to)
 	index_close(index, AccessShareLock);
 }
 
-/* They were looked at, unless a trigger is at work in the middle of an insertion: then some come yet. */
+/* A trigger is at work in the middle of an insertion: what it inserts is there before what is being inserted. */
+static bool
+is_nested(void)
+{
+	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) > 1;
+}
+
+/* They were looked at, unless some come yet. */
 static void
 forget_rows(Own *own, int level)
 {
 	int			kept = 0;
 
-	if (DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) > 1)
+	if (is_nested())
 		return;
 	for (int i = 0; i < own->count; i++)
 		if (own->rows[i].level < level)
@@ -583,14 +601,15 @@ are_locked(Fold *fold, Wanted *wanted)
 	return all;
 }
 
-/* From now on, who inserts a message finds our redactions. */
+/* From now on, who inserts a message finds our redactions; those of ours that are there are found by them. */
 static void
-count_own(Fold *fold)
+count_own(Own *own, Fold *fold)
 {
 	for (int i = 0; i < fold->count; i++)
 		if (!fold->events[i]->row->nulls[COLUMN_REDACTS])
 		{
 			(void) nextval_internal(fold->store->redaction_sequence, false);
+			own->seen += is_nested() ? 0 : 1;
 			return;
 		}
 }
@@ -606,7 +625,7 @@ look_at_inserted(Fold *fold, Relation events)
 
 	lock_ids(own, fold->store, level, &wanted);
 	more = count_redactions(fold->store) != own->seen;
-	count_own(fold);
+	count_own(own, fold);
 	do
 	{
 		take_locks(fold->store, LOCK_ROOM, wanted.rooms);
@@ -624,7 +643,7 @@ look_at_inserted(Fold *fold, Relation events)
 	take_locks(fold->store, LOCK_REFUSED, wanted.refused);
 	forget_rows(own, level);
 	if (committing)
-		own->all = false;
+		own->all = own->all_open = false;
 }
 
 /* Power levels are deleted. */

@@ -135,6 +135,7 @@ typedef struct OwnRow
 	bool		folded;			/* a fold looks at it */
 	bool		changed;		/* by UPDATE */
 	bool		open;			/* redactions name it */
+	bool		locked;			/* its ids are */
 	bool		repeats;		/* contents of other events: see repeats_others */
 } OwnRow;
 
@@ -325,20 +326,18 @@ want_id(Wanted *wanted, uint32 hash, LOCKMODE mode)
 	wanted->ids[wanted->count++].mode = mode;
 }
 
-/* One of many rows. */
+/* The ids of one of many rows. */
 static void
-want_in_room(LOCKMODE *ids_of_rooms, LOCKMODE *rooms, const OwnRow *row)
+want_ids_of_room(LOCKMODE *ids_of_rooms, const OwnRow *row)
 {
 	want(&ids_of_rooms[row->room], row->redacting ? ALL_REDACTIONS : ALL_ROWS);
-	want_room(rooms, row);
 }
 
-/* One of a few rows. */
+/* The ids of one of a few rows. */
 static void
-want_row(Wanted *wanted, const OwnRow *row)
+want_ids(Wanted *wanted, const OwnRow *row)
 {
 	want(&wanted->ids_of_rooms[row->room], row->redacting ? SOME_REDACTIONS : SOME_ROWS);
-	want_room(wanted->rooms, row);
 	want_id(wanted, row->id, ShareLock);
 	if (row->edits)
 		want_id(wanted, row->edited, ShareLock);
@@ -365,7 +364,8 @@ make_space(Own *own)
 				own->rows[kept++] = *row;
 				continue;
 			}
-			want_in_room(own->ids_of_rooms, own->changed_rooms, row);
+			want_ids_of_room(own->ids_of_rooms, row);
+			want_room(own->changed_rooms, row);
 			own->all_open |= !row->folded && (row->open || row->repeats);
 		}
 		own->all = true;
@@ -446,14 +446,22 @@ lock_ids(Own *own, Store *store, int level, Wanted *wanted)
 	memcpy(wanted->ids_of_rooms, own->ids_of_rooms, sizeof(own->ids_of_rooms));
 	memcpy(wanted->rooms, own->changed_rooms, sizeof(own->changed_rooms));
 	for (int i = 0; i < own->count; i++)
-		count += own->rows[i].level >= level;
+		count += own->rows[i].level >= level && !own->rows[i].locked;
 	for (int i = 0; i < own->count; i++)
-		if (own->rows[i].level < level)
+	{
+		OwnRow	   *row = &own->rows[i];
+
+		if (row->level < level)
 			continue;
-		else if (count + own->ids > MAX_IDS)
-			want_in_room(wanted->ids_of_rooms, wanted->rooms, &own->rows[i]);
+		want_room(wanted->rooms, row);
+		if (row->locked)
+			continue;
+		if (count + own->ids > MAX_IDS)
+			want_ids_of_room(wanted->ids_of_rooms, row);
 		else
-			want_row(wanted, &own->rows[i]);
+			want_ids(wanted, row);
+		row->locked = true;
+	}
 	take_locks(store, LOCK_IDS_OF_ROOM, wanted->ids_of_rooms);
 	qsort(wanted->ids, wanted->count, sizeof(wanted->ids[0]), by_hash);
 	for (int i = 0; i < wanted->count; i++)

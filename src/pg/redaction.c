@@ -201,11 +201,11 @@ prune_row(Row *row, const Redaction *redaction)
 /* ---- targets ---- */
 
 List *
-add_target(List *targets, const Row *row, Redaction *redaction)
+add_target(List *targets, const Row *row, Redaction *redaction, bool edits)
 {
 	Target	   *target = palloc(sizeof(*target));
 
-	*target = (Target) {row, redaction};
+	*target = (Target) {row, redaction, edits};
 	return lappend(targets, target);
 }
 
@@ -389,6 +389,16 @@ redact_target(Relation events, Store *store, const Target *target, Fold *fold, L
 	}
 }
 
+/* It has taken away what it names, which stays so whatever power levels come later. */
+static bool
+has_redacted(Relation events, Store *store, const Redaction *redaction)
+{
+	mx_string	redacts = row_text(&redaction->row, COLUMN_REDACTS);
+	List	   *found = find_rows(events, store->event_id_index, &redacts, 1);
+
+	return found != NIL && mx_same(row_text(linitial(found), COLUMN_REDACTED_BY), row_text(&redaction->row, COLUMN_EVENT_ID));
+}
+
 void
 redact_all(Relation events, Store *store, List *targets, Fold *fold)
 {
@@ -401,7 +411,8 @@ redact_all(Relation events, Store *store, List *targets, Fold *fold)
 		const Target *target = lfirst(cell);
 
 		CHECK_FOR_INTERRUPTS();
-		if (may_redact(events, store, target->redaction, target->row, work))
+		if (may_redact(events, store, target->redaction, target->row, work) ||
+			(target->edits && has_redacted(events, store, target->redaction)))
 			redact_target(events, store, target, fold, targets, work);
 		MemoryContextReset(work);
 	}

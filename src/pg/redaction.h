@@ -21,11 +21,12 @@ typedef struct Target
 {
 	const Row  *row;			/* as it was when it was found */
 	Redaction  *redaction;
+	bool		edits;			/* it is an edit of what the redaction names */
 } Target;
 
 /* redaction.c: all is made in the current context */
 extern Redaction *make_redaction(Relation events, Store *store, const Row *row);
-extern List *add_target(List *targets, const Row *row, Redaction *redaction);
+extern List *add_target(List *targets, const Row *row, Redaction *redaction, bool edits);
 
 /* Whether the redaction's sender may redact a row of the same room without the power level. */
 extern bool may_redact_own(Store *store, const Redaction *redaction, const Row *target);

@@ -43,10 +43,10 @@ find_targets(Relation events, Store *store, Redaction *redaction, List *targets)
 	if (found == NIL || !is_in_room_of(&redaction->row, linitial(found)))
 		return targets;
 	original = linitial(found);
-	targets = add_target(targets, original, redaction);
+	targets = add_target(targets, original, redaction, false);
 	foreach(cell, find_rows(events, store->relation_index, edits, lengthof(edits)))
 		if (is_edit_of(lfirst(cell), original))
-			targets = add_target(targets, lfirst(cell), redaction);
+			targets = add_target(targets, lfirst(cell), redaction, true);
 	return targets;
 }
 
@@ -106,7 +106,7 @@ look_at_row(Fold *fold, Relation events, const Row *row)
 
 		if (redactions != NIL && has_original(events, fold->store, row, edited))
 			foreach(cell, redactions)
-				fold->targets = add_target(fold->targets, row, lfirst(cell));
+				fold->targets = add_target(fold->targets, row, lfirst(cell), true);
 	}
 	if (repeats_others(row))
 		fold->repeating = lappend(fold->repeating, unconstify(Row *, row));

@@ -3,13 +3,15 @@
  * redactions
  *
  * Of a redaction and its target in two transactions, the second must see the
- * first.  So both lock the target's id before they look for each other, the
- * redaction alone, and hold that to their ends.  All locks are taken at once and
- * in one order, before anything else is locked: rows that a fold gets, at the end
- * of their statement; the others, messages, before the commit.
+ * first.  So both lock the target's id, the redaction alone, and look for each
+ * other when they have it, and hold it to their ends.  All such locks are taken at
+ * once and in one order: by a statement that is its own transaction, before it
+ * locks anything else; else before the commit, and what can be seen at the end of a
+ * statement is redacted there.
  *
- * A message that no redaction names when it comes needs no look, unless the
- * sequence events_redactions says that there is a new redaction.
+ * Rows that a fold gets are looked at in it.  Others, messages, are looked at
+ * before the commit, if a redaction named them when they came, or the sequence
+ * events_redactions says that there is a new one.
  */
 #include "redaction.h"
 
@@ -115,6 +117,13 @@ bucket_of(mx_string string)
 	return hash_of(string) % BUCKETS;
 }
 
+/* A redaction counts in its own room. */
+static uint32
+hash_in_room(mx_string room_id, mx_string id)
+{
+	return hash_combine(hash_of(room_id), hash_of(id));
+}
+
 /* ---- what this transaction has inserted ---- */
 
 #define SOME_ROWS_NOTED	64
@@ -125,7 +134,7 @@ typedef struct OwnRow
 {
 	int64		stream_id;
 	int			level;			/* of savepoints */
-	uint32		id;				/* hashes of event ids: its own, */
+	uint32		id;				/* hashes of event ids in its room: its own, */
 	uint32		edited;			/* of what it edits, if it edits, */
 	uint32		redacts;		/* and of what it redacts, if it redacts */
 	uint8		room;			/* a bucket */
@@ -135,6 +144,7 @@ typedef struct OwnRow
 	bool		folded;			/* a fold looks at it */
 	bool		changed;		/* by UPDATE */
 	bool		open;			/* redactions name it */
+	bool		found;			/* a redaction takes something away by it */
 	bool		locked;			/* its ids are */
 	bool		repeats;		/* contents of other events: see repeats_others */
 } OwnRow;
@@ -149,6 +159,8 @@ typedef struct Own
 	int			size;
 	bool		all;			/* there were too many: all that the transaction has inserted is looked at, if anything is, */
 	bool		all_open;		/* and it is */
+	bool		has_locked;		/* ids, and may hold the locks of what it did then */
+	bool		leaves;			/* to the commit what is not found at once */
 	LOCKMODE	ids_of_rooms[BUCKETS];	/* what those need that are not among the rows */
 	LOCKMODE	changed_rooms[BUCKETS];
 	int64		first;			/* positions from there on are ours, among others' */
@@ -292,7 +304,6 @@ typedef struct Wanted
 {
 	LOCKMODE	ids_of_rooms[BUCKETS];
 	LOCKMODE	rooms[BUCKETS];
-	LOCKMODE	refused[BUCKETS];
 	int			count;
 	struct
 	{
@@ -304,7 +315,7 @@ typedef struct Wanted
 static void
 want_room(LOCKMODE *rooms, const OwnRow *row)
 {
-	if (row->redacting || row->judges || row->open)
+	if (row->judges)
 		want(&rooms[row->room], CHANGE);
 	else if (row->repeats)
 		want(&rooms[row->room], REPETITION);
@@ -326,11 +337,13 @@ want_id(Wanted *wanted, uint32 hash, LOCKMODE mode)
 	wanted->ids[wanted->count++].mode = mode;
 }
 
-/* The ids of one of many rows. */
+/* The ids of one of many rows, which may be folded in parts: then nothing is locked between the parts. */
 static void
-want_ids_of_room(LOCKMODE *ids_of_rooms, const OwnRow *row)
+want_ids_of_room(LOCKMODE *ids_of_rooms, LOCKMODE *rooms, const OwnRow *row)
 {
 	want(&ids_of_rooms[row->room], row->redacting ? ALL_REDACTIONS : ALL_ROWS);
+	if (row->redacting)
+		want(&rooms[row->room], CHANGE);
 }
 
 /* The ids of one of a few rows. */
@@ -346,6 +359,13 @@ want_ids(Wanted *wanted, const OwnRow *row)
 }
 
 /* ---- noting ---- */
+
+/* Who holds locks already does not wait for others in the middle of a transaction. */
+static bool
+waits_for_commit(const Own *own)
+{
+	return own->has_locked || IsTransactionBlock();
+}
 
 /* There are many: they are found in the table. */
 static void
@@ -364,9 +384,9 @@ make_space(Own *own)
 				own->rows[kept++] = *row;
 				continue;
 			}
-			want_ids_of_room(own->ids_of_rooms, row);
+			want_ids_of_room(own->ids_of_rooms, own->changed_rooms, row);
 			want_room(own->changed_rooms, row);
-			own->all_open |= !row->folded && (row->open || row->repeats);
+			own->all_open |= (!row->folded || waits_for_commit(own)) && (row->open || row->repeats || row->redacting);
 		}
 		own->all = true;
 		own->count = kept;
@@ -390,7 +410,7 @@ add_own_row(Relation events, const Row *row)
 	memset(one, 0, sizeof(*one));
 	one->stream_id = row_position(row);
 	one->level = GetCurrentTransactionNestLevel();
-	one->id = hash_of(row_text(row, COLUMN_EVENT_ID));
+	one->id = hash_in_room(row_text(row, COLUMN_ROOM_ID), row_text(row, COLUMN_EVENT_ID));
 	one->room = bucket_of(row_text(row, COLUMN_ROOM_ID));
 	one->repeats = repeats_others(row);
 	return one;
@@ -404,10 +424,10 @@ note_row(Relation events, const Row *row, mx_string edited, bool open)
 
 	one->edits = edited.text != NULL;
 	if (one->edits)
-		one->edited = hash_of(edited);
+		one->edited = hash_in_room(row_text(row, COLUMN_ROOM_ID), edited);
 	one->redacting = !row->nulls[COLUMN_REDACTS];
 	if (one->redacting)
-		one->redacts = hash_of(row_text(row, COLUMN_REDACTS));
+		one->redacts = hash_in_room(row_text(row, COLUMN_ROOM_ID), row_text(row, COLUMN_REDACTS));
 	one->judges = sets_power_levels(row);
 	one->folded = !row->nulls[COLUMN_DERIVES];
 	one->open = open;
@@ -435,33 +455,45 @@ note_refused(Store *store, mx_string event_id)
 
 /* ---- before looking ---- */
 
-/* Lock the ids of rows from this level of savepoints on; their rooms are to be locked next. */
+/* What rows from this level of savepoints on need, whatever is found of them. */
 static void
-lock_ids(Own *own, Store *store, int level, Wanted *wanted)
+want_rooms(const Own *own, int level, Wanted *wanted)
 {
-	int			count = 0;
-	ListCell   *cell;
-
-	memset(wanted, 0, sizeof(*wanted));
-	memcpy(wanted->ids_of_rooms, own->ids_of_rooms, sizeof(own->ids_of_rooms));
 	memcpy(wanted->rooms, own->changed_rooms, sizeof(own->changed_rooms));
 	for (int i = 0; i < own->count; i++)
-		count += own->rows[i].level >= level && !own->rows[i].locked;
+		if (own->rows[i].level >= level)
+			want_room(wanted->rooms, &own->rows[i]);
+}
+
+static bool
+is_to_lock(const OwnRow *row, int level, bool found_only)
+{
+	return row->level >= level && !row->locked && (row->found || !found_only);
+}
+
+/* Lock their ids, or only of those with which something was found. */
+static void
+lock_ids(Own *own, Store *store, int level, bool found_only, Wanted *wanted)
+{
+	int			count = 0;
+
+	if (!found_only)
+		memcpy(wanted->ids_of_rooms, own->ids_of_rooms, sizeof(own->ids_of_rooms));
+	for (int i = 0; i < own->count; i++)
+		count += is_to_lock(&own->rows[i], level, found_only);
 	for (int i = 0; i < own->count; i++)
 	{
 		OwnRow	   *row = &own->rows[i];
 
-		if (row->level < level)
-			continue;
-		want_room(wanted->rooms, row);
-		if (row->locked)
+		if (!is_to_lock(row, level, found_only))
 			continue;
 		if (count + own->ids > MAX_IDS)
-			want_ids_of_room(wanted->ids_of_rooms, row);
+			want_ids_of_room(wanted->ids_of_rooms, wanted->rooms, row);
 		else
 			want_ids(wanted, row);
 		row->locked = true;
 	}
+	own->has_locked = true;
 	take_locks(store, LOCK_IDS_OF_ROOM, wanted->ids_of_rooms);
 	qsort(wanted->ids, wanted->count, sizeof(wanted->ids[0]), by_hash);
 	for (int i = 0; i < wanted->count; i++)
@@ -472,12 +504,6 @@ lock_ids(Own *own, Store *store, int level, Wanted *wanted)
 		for (int j = i + 1; j < wanted->count && wanted->ids[j].hash == wanted->ids[i].hash; j++)
 			mode = Max(mode, wanted->ids[j].mode);
 		own->ids += take_lock(store, LOCK_ID, wanted->ids[i].hash, mode);
-	}
-	foreach(cell, own->refused)
-	{
-		text	   *id = lfirst(cell);
-
-		wanted->refused[bucket_of((mx_string) {VARDATA(id), VARSIZE(id) - VARHDRSZ})] = ShareLock;
 	}
 }
 
@@ -492,7 +518,8 @@ needs_look(Own *own, Store *store)
 	for (int i = 0; i < own->count; i++)
 		if (!own->rows[i].folded && (own->rows[i].open || own->rows[i].repeats))
 			return true;
-	lock_ids(own, store, 1, &wanted);
+	memset(&wanted, 0, sizeof(wanted));
+	lock_ids(own, store, 1, false, &wanted);
 	return count_redactions(store) != own->seen;
 }
 
@@ -576,6 +603,17 @@ is_nested(void)
 	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) > 1;
 }
 
+/* They are looked at before the commit, as messages are. */
+static void
+leave_rows(Own *own)
+{
+	for (int i = 0; i < own->count; i++)
+	{
+		own->rows[i].open |= own->rows[i].redacting;
+		own->rows[i].folded = false;
+	}
+}
+
 /* They were looked at, unless some come yet. */
 static void
 forget_rows(Own *own, int level)
@@ -622,6 +660,31 @@ count_own(Own *own, Fold *fold)
 		}
 }
 
+/* Rows of ours that redact one of the targets, or are one. */
+static void
+mark_found(Own *own, const List *targets)
+{
+	ListCell   *cell;
+
+	foreach(cell, targets)
+	{
+		const Target *target = lfirst(cell);
+
+		for (int i = 0; i < own->count; i++)
+			own->rows[i].found |= own->rows[i].stream_id == row_position(target->row) ||
+				own->rows[i].stream_id == row_position(&target->redaction->row);
+	}
+}
+
+static void
+look_at_fold(Fold *fold, Relation events)
+{
+	fold->targets = fold->repeating = NIL;
+	for (int i = 0; i < fold->count; i++)
+		if (fold->events[i]->room_id.text != NULL)
+			look_at_row(fold, events, fold->events[i]->row);
+}
+
 void
 look_at_inserted(Fold *fold, Relation events)
 {
@@ -631,25 +694,33 @@ look_at_inserted(Fold *fold, Relation events)
 	Wanted		wanted;
 	bool		more;
 
-	lock_ids(own, fold->store, level, &wanted);
+	own->leaves = !committing && waits_for_commit(own);
+	memset(&wanted, 0, sizeof(wanted));
+	want_rooms(own, level, &wanted);
+	if (own->leaves)
+	{
+		look_at_fold(fold, events);
+		mark_found(own, fold->targets);
+	}
+	lock_ids(own, fold->store, level, own->leaves, &wanted);
 	more = count_redactions(fold->store) != own->seen;
 	count_own(own, fold);
 	do
 	{
 		take_locks(fold->store, LOCK_ROOM, wanted.rooms);
-		fold->targets = fold->repeating = NIL;
-		for (int i = 0; i < fold->count; i++)
-			if (fold->events[i]->room_id.text != NULL)
-				look_at_row(fold, events, fold->events[i]->row);
-		look_at_messages(own, fold, events, level, more);
+		look_at_fold(fold, events);
+		if (!own->leaves)
+			look_at_messages(own, fold, events, level, more);
 		if (own->all && committing)
 		{
 			look_at_own(fold, events, own->first, PG_INT64_MAX);
 			look_at_own(fold, events, PG_INT64_MIN, own->first_history);
 		}
 	} while (!are_locked(fold, &wanted));
-	take_locks(fold->store, LOCK_REFUSED, wanted.refused);
-	forget_rows(own, level);
+	if (own->leaves)
+		leave_rows(own);
+	else
+		forget_rows(own, level);
 	if (committing)
 		own->all = own->all_open = false;
 }
@@ -679,7 +750,14 @@ hide_refused(Fold *fold, Relation events)
 	ListCell   *cell;
 
 	foreach(cell, fold->targets)
-		modes[bucket_of(row_text(((Target *) lfirst(cell))->row, COLUMN_EVENT_ID))] = SOME_REDACTIONS;
+		want(&modes[bucket_of(row_text(((Target *) lfirst(cell))->row, COLUMN_EVENT_ID))], SOME_REDACTIONS);
+	if (!own->leaves)
+		foreach(cell, own->refused)
+		{
+			text	   *id = lfirst(cell);
+
+			want(&modes[bucket_of((mx_string) {VARDATA(id), VARSIZE(id) - VARHDRSZ})], ALL_ROWS);
+		}
 	take_locks(fold->store, LOCK_REFUSED, modes);
 	if (own->refused == NIL || fold->mode != FOLD_LOOK)
 		return;

@@ -105,6 +105,12 @@ want(LOCKMODE *mode, LOCKMODE more)
 		*mode = Max(*mode, more);
 }
 
+static mx_string
+string_of(const text *value)
+{
+	return (mx_string) {VARDATA(value), VARSIZE(value) - VARHDRSZ};
+}
+
 static uint32
 hash_of(mx_string string)
 {
@@ -119,9 +125,9 @@ bucket_of(mx_string string)
 
 /* A redaction counts in its own room. */
 static uint32
-hash_in_room(mx_string room_id, mx_string id)
+hash_in_room(uint32 room, mx_string id)
 {
-	return hash_combine(hash_of(room_id), hash_of(id));
+	return hash_combine(room, hash_of(id));
 }
 
 /* ---- what this transaction has inserted ---- */
@@ -134,11 +140,10 @@ typedef struct OwnRow
 {
 	int64		stream_id;
 	int			level;			/* of savepoints */
-	uint32		id;				/* hashes of event ids in its room: its own, */
-	uint32		edited;			/* of what it edits, if it edits, */
-	uint32		redacts;		/* and of what it redacts, if it redacts */
-	uint8		room;			/* a bucket */
-	bool		edits;
+	text	   *event_id;
+	text	   *edited;			/* the id of what it edits; NULL: nothing */
+	uint32		room;			/* a hash */
+	uint32		redacts;		/* of what it redacts, if it redacts, likewise */
 	bool		redacting;
 	bool		judges;			/* says who may redact */
 	bool		folded;			/* a fold looks at it */
@@ -172,7 +177,8 @@ typedef struct Own
 
 static Own *all_own = NULL;		/* in TopTransactionContext */
 
-static bool needs_look(Own *own, Store *store);
+static bool needs_look(Own *own, Relation events, Store *store);
+static void forget_rows(Own *own, int level);
 
 static void
 at_commit(XactEvent event, void *arg)
@@ -199,20 +205,28 @@ at_commit(XactEvent event, void *arg)
 			if (events == NULL)
 				continue;
 			PushActiveSnapshot(GetTransactionSnapshot());
-			if (needs_look(own, get_store(events)))
+			if (needs_look(own, events, get_store(events)))
 			{
 				fold_look(events);
 				again = true;
 			}
 			else
 			{
-				own->count = 0;
+				forget_rows(own, 1);
 				own->all = false;
 			}
 			PopActiveSnapshot();
 			relation_close(events, NoLock);
 		}
 	}
+}
+
+static void
+drop_row(OwnRow *row)
+{
+	pfree(row->event_id);
+	if (row->edited != NULL)
+		pfree(row->edited);
 }
 
 /* Rows of a savepoint are those of the one around it, or gone. */
@@ -234,6 +248,8 @@ at_savepoint(SubXactEvent event, SubTransactionId within, SubTransactionId paren
 				own->rows[kept].level = Min(own->rows[kept].level, level - 1);
 			if (own->rows[kept].level < level)
 				kept++;
+			else
+				drop_row(&own->rows[kept]);
 		}
 		own->count = kept;
 	}
@@ -316,9 +332,9 @@ static void
 want_room(LOCKMODE *rooms, const OwnRow *row)
 {
 	if (row->judges)
-		want(&rooms[row->room], CHANGE);
+		want(&rooms[row->room % BUCKETS], CHANGE);
 	else if (row->repeats)
-		want(&rooms[row->room], REPETITION);
+		want(&rooms[row->room % BUCKETS], REPETITION);
 }
 
 static int
@@ -341,19 +357,19 @@ want_id(Wanted *wanted, uint32 hash, LOCKMODE mode)
 static void
 want_ids_of_room(LOCKMODE *ids_of_rooms, LOCKMODE *rooms, const OwnRow *row)
 {
-	want(&ids_of_rooms[row->room], row->redacting ? ALL_REDACTIONS : ALL_ROWS);
+	want(&ids_of_rooms[row->room % BUCKETS], row->redacting ? ALL_REDACTIONS : ALL_ROWS);
 	if (row->redacting)
-		want(&rooms[row->room], CHANGE);
+		want(&rooms[row->room % BUCKETS], CHANGE);
 }
 
 /* The ids of one of a few rows. */
 static void
 want_ids(Wanted *wanted, const OwnRow *row)
 {
-	want(&wanted->ids_of_rooms[row->room], row->redacting ? SOME_REDACTIONS : SOME_ROWS);
-	want_id(wanted, row->id, ShareLock);
-	if (row->edits)
-		want_id(wanted, row->edited, ShareLock);
+	want(&wanted->ids_of_rooms[row->room % BUCKETS], row->redacting ? SOME_REDACTIONS : SOME_ROWS);
+	want_id(wanted, hash_in_room(row->room, string_of(row->event_id)), ShareLock);
+	if (row->edited != NULL)
+		want_id(wanted, hash_in_room(row->room, string_of(row->edited)), ShareLock);
 	if (row->redacting)
 		want_id(wanted, row->redacts, ExclusiveLock);
 }
@@ -377,7 +393,7 @@ make_space(Own *own)
 	{
 		for (int i = 0; i < own->count; i++)
 		{
-			const OwnRow *row = &own->rows[i];
+			OwnRow	   *row = &own->rows[i];
 
 			if (row->changed)
 			{
@@ -387,6 +403,7 @@ make_space(Own *own)
 			want_ids_of_room(own->ids_of_rooms, own->changed_rooms, row);
 			want_room(own->changed_rooms, row);
 			own->all_open |= (!row->folded || waits_for_commit(own)) && (row->open || row->repeats || row->redacting);
+			drop_row(row);
 		}
 		own->all = true;
 		own->count = kept;
@@ -396,6 +413,16 @@ make_space(Own *own)
 		own->rows = repalloc_huge(own->rows, sizeof(OwnRow) * own->size * 2);
 		own->size *= 2;
 	}
+}
+
+static text *
+text_of_transaction(mx_string string)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+	text	   *copy = cstring_to_text_with_len(string.text, string.length);
+
+	MemoryContextSwitchTo(caller);
+	return copy;
 }
 
 static OwnRow *
@@ -410,8 +437,8 @@ add_own_row(Relation events, const Row *row)
 	memset(one, 0, sizeof(*one));
 	one->stream_id = row_position(row);
 	one->level = GetCurrentTransactionNestLevel();
-	one->id = hash_in_room(row_text(row, COLUMN_ROOM_ID), row_text(row, COLUMN_EVENT_ID));
-	one->room = bucket_of(row_text(row, COLUMN_ROOM_ID));
+	one->event_id = text_of_transaction(row_text(row, COLUMN_EVENT_ID));
+	one->room = hash_of(row_text(row, COLUMN_ROOM_ID));
 	one->repeats = repeats_others(row);
 	return one;
 }
@@ -422,12 +449,11 @@ note_row(Relation events, const Row *row, mx_string edited, bool open)
 	Own		   *own = own_of(RelationGetRelid(events));
 	OwnRow	   *one = add_own_row(events, row);
 
-	one->edits = edited.text != NULL;
-	if (one->edits)
-		one->edited = hash_in_room(row_text(row, COLUMN_ROOM_ID), edited);
+	if (edited.text != NULL)
+		one->edited = text_of_transaction(edited);
 	one->redacting = !row->nulls[COLUMN_REDACTS];
 	if (one->redacting)
-		one->redacts = hash_in_room(row_text(row, COLUMN_ROOM_ID), row_text(row, COLUMN_REDACTS));
+		one->redacts = hash_in_room(one->room, row_text(row, COLUMN_REDACTS));
 	one->judges = sets_power_levels(row);
 	one->folded = !row->nulls[COLUMN_DERIVES];
 	one->open = open;
@@ -447,9 +473,10 @@ void
 note_refused(Store *store, mx_string event_id)
 {
 	Own		   *own = own_of(store->events);
+	text	   *id = text_of_transaction(event_id);
 	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
 
-	own->refused = lappend(own->refused, cstring_to_text_with_len(event_id.text, event_id.length));
+	own->refused = lappend(own->refused, id);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -507,20 +534,45 @@ lock_ids(Own *own, Store *store, int level, bool found_only, Wanted *wanted)
 	}
 }
 
-/* Before the commit: lock, and say whether there is anything to look at. */
-static bool
-needs_look(Own *own, Store *store)
+/* A redaction has come: which of our rows does it name? */
+static void
+open_named(Own *own, Relation events, Store *store, int level)
 {
-	Wanted		wanted;
+	own->all_open |= own->all;
+	for (int i = 0; i < own->count; i++)
+	{
+		OwnRow	   *row = &own->rows[i];
 
+		if (row->level >= level && !row->folded && !row->open)
+			row->open = is_in_index(events, store->redacts_index, string_of(row->event_id)) ||
+				(row->edited != NULL && is_in_index(events, store->redacts_index, string_of(row->edited)));
+	}
+}
+
+static bool
+has_open(const Own *own)
+{
 	if (own->all_open || own->refused != NIL)
 		return true;
 	for (int i = 0; i < own->count; i++)
 		if (!own->rows[i].folded && (own->rows[i].open || own->rows[i].repeats))
 			return true;
+	return false;
+}
+
+/* Before the commit: lock, and say whether there is anything to look at. */
+static bool
+needs_look(Own *own, Relation events, Store *store)
+{
+	Wanted		wanted;
+
+	if (has_open(own))
+		return true;
 	memset(&wanted, 0, sizeof(wanted));
 	lock_ids(own, store, 1, false, &wanted);
-	return count_redactions(store) != own->seen;
+	if (count_redactions(store) != own->seen)
+		open_named(own, events, store, 1);
+	return has_open(own);
 }
 
 /* ---- looking ---- */
@@ -537,15 +589,15 @@ look_at_position(Fold *fold, Relation events, int64 position)
 		look_at_row(fold, events, row);
 }
 
-/* What no fold looks at.  more: a redaction has come that was not there when they came. */
+/* What no fold looks at. */
 static void
-look_at_messages(Own *own, Fold *fold, Relation events, int level, bool more)
+look_at_messages(Own *own, Fold *fold, Relation events, int level)
 {
 	for (int i = 0; i < own->count; i++)
 	{
 		const OwnRow *row = &own->rows[i];
 
-		if (row->level < level || row->folded || !(more || row->open || row->repeats))
+		if (row->level < level || row->folded || !(row->open || row->repeats))
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		look_at_position(fold, events, row->stream_id);
@@ -625,6 +677,8 @@ forget_rows(Own *own, int level)
 	for (int i = 0; i < own->count; i++)
 		if (own->rows[i].level < level)
 			own->rows[kept++] = own->rows[i];
+		else
+			drop_row(&own->rows[i]);
 	own->count = kept;
 }
 
@@ -692,7 +746,6 @@ look_at_inserted(Fold *fold, Relation events)
 	bool		committing = fold->mode == FOLD_LOOK;
 	int			level = committing ? 1 : GetCurrentTransactionNestLevel();
 	Wanted		wanted;
-	bool		more;
 
 	own->leaves = !committing && waits_for_commit(own);
 	memset(&wanted, 0, sizeof(wanted));
@@ -703,15 +756,16 @@ look_at_inserted(Fold *fold, Relation events)
 		mark_found(own, fold->targets);
 	}
 	lock_ids(own, fold->store, level, own->leaves, &wanted);
-	more = count_redactions(fold->store) != own->seen;
+	if (!own->leaves && count_redactions(fold->store) != own->seen)
+		open_named(own, events, fold->store, level);
 	count_own(own, fold);
 	do
 	{
 		take_locks(fold->store, LOCK_ROOM, wanted.rooms);
 		look_at_fold(fold, events);
 		if (!own->leaves)
-			look_at_messages(own, fold, events, level, more);
-		if (own->all && committing)
+			look_at_messages(own, fold, events, level);
+		if (own->all_open && committing)
 		{
 			look_at_own(fold, events, own->first, PG_INT64_MAX);
 			look_at_own(fold, events, PG_INT64_MIN, own->first_history);
@@ -753,11 +807,7 @@ hide_refused(Fold *fold, Relation events)
 		want(&modes[bucket_of(row_text(((Target *) lfirst(cell))->row, COLUMN_EVENT_ID))], SOME_REDACTIONS);
 	if (!own->leaves)
 		foreach(cell, own->refused)
-		{
-			text	   *id = lfirst(cell);
-
-			want(&modes[bucket_of((mx_string) {VARDATA(id), VARSIZE(id) - VARHDRSZ})], ALL_ROWS);
-		}
+			want(&modes[bucket_of(string_of(lfirst(cell)))], ALL_ROWS);
 	take_locks(fold->store, LOCK_REFUSED, modes);
 	if (own->refused == NIL || fold->mode != FOLD_LOOK)
 		return;

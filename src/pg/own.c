@@ -429,6 +429,7 @@ static OwnRow *
 add_own_row(Relation events, const Row *row)
 {
 	Own		   *own = own_of(RelationGetRelid(events));
+	text	   *event_id = text_of_transaction(row_text(row, COLUMN_EVENT_ID));
 	OwnRow	   *one;
 
 	if (own->count == own->size)
@@ -437,7 +438,7 @@ add_own_row(Relation events, const Row *row)
 	memset(one, 0, sizeof(*one));
 	one->stream_id = row_position(row);
 	one->level = GetCurrentTransactionNestLevel();
-	one->event_id = text_of_transaction(row_text(row, COLUMN_EVENT_ID));
+	one->event_id = event_id;
 	one->room = hash_of(row_text(row, COLUMN_ROOM_ID));
 	one->repeats = repeats_others(row);
 	return one;

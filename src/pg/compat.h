@@ -9,6 +9,7 @@
 #include "access/genam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "common/jsonapi.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -94,8 +95,10 @@ primary_key_index(Relation table)
 
 #if PG_VERSION_NUM < 160000
 #define owns_table(table, role) pg_class_ownercheck(table, role)
+#define uses_schema(schema, role) (pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
 #else
 #define owns_table(table, role) object_ownercheck(RelationRelationId, table, role)
+#define uses_schema(schema, role) (object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
 #endif
 
 #ifndef pg_noreturn

@@ -42,7 +42,7 @@
  * all redactions.
  */
 #define BUCKETS			256
-#define MAX_IDS			128
+#define MAX_IDS			64
 #define SOME_ROWS		RowShareLock
 #define SOME_REDACTIONS	RowExclusiveLock
 #define ALL_ROWS		ShareLock
@@ -164,7 +164,7 @@ typedef struct Own
 	int			size;
 	bool		all;			/* there were too many: all that the transaction has inserted is looked at, if anything is, */
 	bool		all_open;		/* and it is */
-	bool		has_locked;		/* ids, and may hold the locks of what it did then */
+	int			lock_level;		/* of savepoints: ids were locked in it, and what came of that; 0: none were */
 	bool		leaves;			/* to the commit what is not found at once */
 	LOCKMODE	ids_of_rooms[BUCKETS];	/* what those need that are not among the rows */
 	LOCKMODE	changed_rooms[BUCKETS];
@@ -241,6 +241,8 @@ at_savepoint(SubXactEvent event, SubTransactionId within, SubTransactionId paren
 	{
 		int			kept = 0;
 
+		if (own->lock_level >= level)
+			own->lock_level = event == SUBXACT_EVENT_COMMIT_SUB ? level - 1 : 0;
 		for (int i = 0; i < own->count; i++)
 		{
 			own->rows[kept] = own->rows[i];
@@ -325,7 +327,7 @@ typedef struct Wanted
 	{
 		uint32		hash;
 		LOCKMODE	mode;
-	}			ids[MAX_IDS * 3];
+	}			ids[MAX_IDS];
 } Wanted;
 
 static void
@@ -358,7 +360,7 @@ static void
 want_ids_of_room(LOCKMODE *ids_of_rooms, LOCKMODE *rooms, const OwnRow *row)
 {
 	want(&ids_of_rooms[row->room % BUCKETS], row->redacting ? ALL_REDACTIONS : ALL_ROWS);
-	if (row->redacting)
+	if (row->redacting || row->open)
 		want(&rooms[row->room % BUCKETS], CHANGE);
 }
 
@@ -380,7 +382,8 @@ want_ids(Wanted *wanted, const OwnRow *row)
 static bool
 waits_for_commit(const Own *own)
 {
-	return own->has_locked || IsTransactionBlock();
+	/* The savepoint of a batch is no block of its caller. */
+	return own->lock_level > 0 || (IsTransactionBlock() && !in_batch);
 }
 
 /* There are many: they are found in the table. */
@@ -508,7 +511,8 @@ lock_ids(Own *own, Store *store, int level, bool found_only, Wanted *wanted)
 	if (!found_only)
 		memcpy(wanted->ids_of_rooms, own->ids_of_rooms, sizeof(own->ids_of_rooms));
 	for (int i = 0; i < own->count; i++)
-		count += is_to_lock(&own->rows[i], level, found_only);
+		if (is_to_lock(&own->rows[i], level, found_only))
+			count += 1 + (own->rows[i].edited != NULL) + own->rows[i].redacting;
 	for (int i = 0; i < own->count; i++)
 	{
 		OwnRow	   *row = &own->rows[i];
@@ -521,7 +525,7 @@ lock_ids(Own *own, Store *store, int level, bool found_only, Wanted *wanted)
 			want_ids(wanted, row);
 		row->locked = true;
 	}
-	own->has_locked = true;
+	own->lock_level = own->lock_level > 0 ? own->lock_level : GetCurrentTransactionNestLevel();
 	take_locks(store, LOCK_IDS_OF_ROOM, wanted->ids_of_rooms);
 	qsort(wanted->ids, wanted->count, sizeof(wanted->ids[0]), by_hash);
 	for (int i = 0; i < wanted->count; i++)

@@ -150,7 +150,8 @@ positive(FunctionCallInfo fcinfo, int argument)
 static bool
 sees_all(Relation events)
 {
-	return pg_class_aclcheck(RelationGetRelid(events), GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+	return uses_schema(RelationGetNamespace(events), GetUserId()) &&
+		pg_class_aclcheck(RelationGetRelid(events), GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
 		check_enable_rls(RelationGetRelid(events), InvalidOid, true) != RLS_ENABLED;
 }
 

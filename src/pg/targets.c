@@ -107,6 +107,9 @@ look_at_row(Fold *fold, Relation events, const Row *row)
 		if (redactions != NIL && has_original(events, fold->store, row, edited))
 			foreach(cell, redactions)
 				fold->targets = add_target(fold->targets, row, lfirst(cell), true);
+		else if (redactions != NIL)
+			/* Its lock on the room lets us see the original, or that us. */
+			fold->repeating = lappend(fold->repeating, unconstify(Row *, row));
 	}
 	if (repeats_others(row))
 		fold->repeating = lappend(fold->repeating, unconstify(Row *, row));
@@ -142,7 +145,8 @@ find_judged(Fold *fold, Relation events)
 		{
 			add_row(rooms);
 			put_string(rooms, 0, row_text(row, COLUMN_ROOM_ID));
-			first = Min(first, row_position(row));
+			/* The version that a create event says is that of all that the room has. */
+			first = mx_same(row_text(row, COLUMN_TYPE), mx_string_from("m.room.create")) ? PG_INT64_MIN : Min(first, row_position(row));
 		}
 		else if (!row->nulls[COLUMN_REDACTS])
 		{

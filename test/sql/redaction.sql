@@ -248,6 +248,11 @@ SAVEPOINT a;
 SELECT sends('!a:x', 'm.room.name', '@alice:x', NULL, '{"name": "n"}', '');
 ROLLBACK TO a;
 COMMIT;
+-- The room's version comes after a redaction: what version 1 would have kept goes.
+SELECT sends('!late:x', 'm.room.message', '@bob:z', '$lv', '{"msgtype": "m.text", "body": "secret"}', extra => '{"origin": "secret"}');
+SELECT redacts('@bob:z', '$rlv', '$lv', room => '!late:x');
+SELECT sends('!late:x', 'm.room.create', '@bob:z', '$lcreate', '{"room_version": "11"}', '');
+SELECT event_id, content, extra FROM red.events WHERE event_id = '$lv';
 -- A copy of what comes after its redaction.
 SELECT redacts('@bob:z', '$rlate', '$late');
 UPDATE red.events SET unsigned = '{"m.relations": {"m.thread": {"latest_event": {"event_id": "$late", "content": {"body": "secret"}}}}}' WHERE event_id = '$thread';
